@@ -1,0 +1,50 @@
+import type { GuestKind } from "./key.ts";
+import type { RawConfig } from "./observed.ts";
+
+/**
+ * What tells a guest from another one that later got the same vmid. Each part is optional; a record
+ * names the parts it used. QEMU: smbios1.uuid + meta.ctime (an in-place restore keeps the uuid).
+ * LXC: root volume id + hardware addresses (its config has neither uuid nor creation time).
+ */
+export interface GuestIdentity {
+  readonly smbiosUuid?: string;
+  /** meta.ctime, seconds since the epoch. */
+  readonly createdAt?: string;
+  readonly rootVolume?: string;
+  /** Hardware addresses, upper case, sorted, joined with a comma. */
+  readonly hardwareAddresses?: string;
+}
+
+const NETWORK_KEY = /^net\d+$/;
+const HARDWARE_ADDRESS = /\b[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}\b/;
+
+/** Reads the identity out of a guest's running configuration. */
+export function identityOf(kind: GuestKind, config: RawConfig): GuestIdentity {
+  return kind === "qemu" ? qemuIdentity(config) : lxcIdentity(config);
+}
+
+function qemuIdentity(config: RawConfig): GuestIdentity {
+  const uuid = /(?:^|,)uuid=([^,]+)/.exec(String(config["smbios1"] ?? ""))?.[1]?.toLowerCase();
+  const ctime = /(?:^|,)ctime=(\d+)/.exec(String(config["meta"] ?? ""))?.[1];
+  return { ...(uuid === undefined ? {} : { smbiosUuid: uuid }), ...(ctime === undefined ? {} : { createdAt: ctime }) };
+}
+
+function lxcIdentity(config: RawConfig): GuestIdentity {
+  const rootVolume = String(config["rootfs"] ?? "").split(",")[0];
+  const addresses = Object.entries(config)
+    .filter(([key]) => NETWORK_KEY.test(key))
+    .map(([, value]) => HARDWARE_ADDRESS.exec(String(value))?.[0]?.toUpperCase())
+    .filter((address) => address !== undefined)
+    .sort();
+  return {
+    ...(rootVolume ? { rootVolume } : {}),
+    ...(addresses.length > 0 ? { hardwareAddresses: addresses.join(",") } : {}),
+  };
+}
+
+/** True when no part of the two contradicts the other and at least one part agrees. */
+export function isSameIdentity(left: GuestIdentity, right: GuestIdentity): boolean {
+  const parts = ["smbiosUuid", "createdAt", "rootVolume"] as const;
+  const shared = parts.filter((part) => left[part] !== undefined && right[part] !== undefined);
+  return shared.length > 0 && shared.every((part) => left[part] === right[part]);
+}

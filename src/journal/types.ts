@@ -1,0 +1,118 @@
+import type { Result } from "../ports/errors.ts";
+
+/**
+ * The journal's records and its contract with the rest of the agent. Format and durability rules:
+ * docs/journal.md. This room knows nothing of Proxmox: a guest is a kind and a number, an action a
+ * word and its parameters.
+ */
+
+export interface JournalGuest {
+  readonly kind: string;
+  readonly vmid: number;
+  /** The parts of the guest's identity that were known (guest/identity.ts). */
+  readonly identity: Readonly<Record<string, string>>;
+}
+
+/** Who asked for an act. Comes from this agent's own code paths only, never from what a source claims. */
+export type Provenance = "desired" | "operation" | "compensation";
+
+/** What an operation is, fixed when it is planned. */
+export interface NewOperation {
+  readonly guest: JournalGuest;
+  /** "set_config", "start", "shutdown". */
+  readonly action: string;
+  /** What would be sent; write-only values only as an HMAC. */
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly provenance: Provenance;
+  /** Idempotency key of a one-shot operation; until it expires a key never runs twice. */
+  readonly key?: string;
+  readonly keyExpiresAt?: string;
+}
+
+export const OPERATION_STATES = ["planned", "started", "task_running", "succeeded", "failed", "unknown", "abandoned"] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
+
+/** What may happen to an operation; journal/operation.ts has the one total table. */
+export type OperationEvent =
+  | { readonly type: "start" }
+  | { readonly type: "task"; readonly upid: string }
+  /** `note` keeps a success's warnings. `by`: "answer", "observation" or "person". */
+  | { readonly type: "succeed"; readonly by: OutcomeSource; readonly note?: string }
+  | { readonly type: "fail"; readonly by: OutcomeSource; readonly error: string }
+  | { readonly type: "lose"; readonly reason: string }
+  | { readonly type: "abandon"; readonly reason: string };
+
+export type OutcomeSource = "answer" | "observation" | "person";
+
+/** An operation as it stands. */
+export interface Operation extends NewOperation {
+  /** Sortable, unique in this journal. */
+  readonly id: string;
+  readonly state: OperationState;
+  /** RFC 3339 UTC: when it was planned, when it last changed, and when it was started. */
+  readonly plannedAt: string;
+  readonly changedAt: string;
+  readonly startedAt?: string;
+  readonly upid?: string;
+  /** Error, loss or abandon reason, or a success's note. */
+  readonly detail?: string;
+  readonly outcomeBy?: OutcomeSource;
+}
+
+export function isSettled(state: OperationState): boolean {
+  return state === "succeeded" || state === "failed" || state === "abandoned";
+}
+
+export type VerdictOutcome = "allowed" | "held" | "rejected";
+
+/** How the journal is; decides what may go on (docs/journal.md, "Without a healthy journal"). */
+export type JournalState = "healthy" | "missing" | "unwritable" | "insecure" | "full" | "poisoned" | "corrupt" | "closed";
+
+export interface JournalHealth {
+  readonly state: JournalState;
+  /** For a person: what was expected, found, where, what to do. Empty when healthy. */
+  readonly message: string;
+}
+
+/** The end of the chain: enough to prove later that nothing before it was changed. */
+export interface JournalHead {
+  readonly segment: string;
+  readonly sequence: number;
+  /** SHA-256 of the last frame, hex. */
+  readonly hash: string;
+}
+
+/** What reconcile/ and the CLI use. Every promise resolves only when the record is durable. */
+export interface Journal {
+  health(): JournalHealth;
+  head(): JournalHead;
+  /** Records appended since the process started. */
+  appendedCount(): number;
+
+  /** Records an intent ("planned"). */
+  plan(operation: NewOperation): Promise<Result<Operation>>;
+  /** Applies an event; an illegal one is `journal.illegal_transition`. */
+  apply(id: string, event: OperationEvent): Promise<Result<Operation>>;
+  /** Two records in one sync: planned and started. What the hot path uses. */
+  begin(operation: NewOperation): Promise<Result<Operation>>;
+  operation(id: string): Operation | undefined;
+  /** Operations that are neither settled nor abandoned, oldest first. */
+  openOperations(): readonly Operation[];
+  /** Recent operations that are settled, newest last, bounded. */
+  recentOperations(): readonly Operation[];
+
+  /** Latest wins; `null` forgets. Survives compaction. */
+  putFact(namespace: string, key: string, value: FactValue | null): Promise<Result<void>>;
+  fact(namespace: string, key: string): FactValue | undefined;
+  facts(namespace: string): ReadonlyMap<string, FactValue>;
+
+  /** Writes a record only when the verdict for this guest and action digest changed. */
+  recordVerdict(guest: JournalGuest, actionDigest: string, outcome: VerdictOutcome, reason: string): Promise<Result<void>>;
+
+  /** Tries to get from full, poisoned, missing or unwritable back to healthy. */
+  reopen(): Promise<JournalHealth>;
+  /** Waits for what was submitted, then closes and releases the lock. */
+  close(): Promise<void>;
+}
+
+export type FactValue = string | number | boolean | { readonly [key: string]: FactValue } | readonly FactValue[];
