@@ -8,7 +8,11 @@ import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 export const CONDITION_STATUSES = ["True", "False", "Unknown"] as const;
 export type ConditionStatus = (typeof CONDITION_STATUSES)[number];
 
-/** Host conditions, each with the reasons it may carry. `isRequired`: must be True for readiness. */
+/**
+ * Host conditions, each with the reasons it may carry. `isRequired`: must be True for readiness.
+ * `toleratedReasons`: with one of these an Unknown is no obstacle either, because the agent is merely
+ * not permitted to look.
+ */
 export const HOST_CONDITIONS = {
   JournalReady: { isRequired: true, reasons: ["Starting", "Healthy", "Missing", "Unwritable", "Insecure", "Full", "Poisoned", "Corrupt"] },
   DesiredStateReady: { isRequired: true, reasons: ["Starting", "Loaded", "SourceEmpty", "Unreadable", "Invalid", "Conflicts"] },
@@ -16,11 +20,11 @@ export const HOST_CONDITIONS = {
     isRequired: true,
     reasons: ["Starting", "Reachable", "Unreachable", "Untrusted", "Unauthenticated", "Forbidden", "TokenUnusable", "Failing"],
   },
-  QuorumOk: { isRequired: true, reasons: ["Starting", "Quorate", "NotVisible", "NoQuorum"] },
+  QuorumOk: { isRequired: true, toleratedReasons: ["NotVisible"], reasons: ["Starting", "Quorate", "NotVisible", "NoQuorum"] },
   FirstFullReadDone: { isRequired: true, reasons: ["Starting", "Done"] },
   ClockSane: { isRequired: true, reasons: ["Starting", "Sane", "BehindJournal"] },
   RevisionHeld: { isRequired: false, reasons: ["Starting", "NotHeld", "TooManyAffected"] },
-} as const satisfies Record<string, { isRequired: boolean; reasons: readonly string[] }>;
+} as const satisfies Record<string, { isRequired: boolean; reasons: readonly string[]; toleratedReasons?: readonly string[] }>;
 
 export type HostConditionType = keyof typeof HOST_CONDITIONS;
 export type HostReason<T extends HostConditionType> = (typeof HOST_CONDITIONS)[T]["reasons"][number];

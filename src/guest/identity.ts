@@ -42,9 +42,9 @@ function lxcIdentity(config: RawConfig): GuestIdentity {
   };
 }
 
-/** True when no part of the two contradicts the other and at least one part agrees. */
-export function isSameIdentity(left: GuestIdentity, right: GuestIdentity): boolean {
-  const parts = ["smbiosUuid", "createdAt", "rootVolume"] as const;
-  const shared = parts.filter((part) => left[part] !== undefined && right[part] !== undefined);
-  return shared.length > 0 && shared.every((part) => left[part] === right[part]);
+/** True when a part that both know differs: certainly another guest. */
+export function isOtherIdentity(left: GuestIdentity, right: GuestIdentity): boolean {
+  return (["smbiosUuid", "createdAt", "rootVolume"] as const).some(
+    (part) => left[part] !== undefined && right[part] !== undefined && left[part] !== right[part],
+  );
 }

@@ -86,8 +86,12 @@ export interface JournalHead {
 export interface Journal {
   health(): JournalHealth;
   head(): JournalHead;
+  /** Wall-clock time of the newest record, milliseconds since the epoch; undefined while there is none. */
+  lastRecordedAtMs(): number | undefined;
   /** Records appended since the process started. */
   appendedCount(): number;
+  /** Torn tails repaired since the process started. */
+  repairedCount(): number;
 
   /** Records an intent ("planned"). */
   plan(operation: NewOperation): Promise<Result<Operation>>;

@@ -1,7 +1,7 @@
 import type { DeclaredValue } from "../guest/declared.ts";
 import type { PveVersion, TagStyle } from "../guest/host-facts.ts";
 import type { GuestKind } from "../guest/key.ts";
-import type { RawValue } from "../guest/observed.ts";
+import type { RawConfig, RawValue } from "../guest/observed.ts";
 import type { Result } from "../ports/errors.ts";
 
 /**
@@ -17,6 +17,12 @@ export interface NormalizeContext {
   readonly pveVersion: PveVersion;
   /** What Proxmox has behind the same key now (pending-merged view); undefined when absent. */
   readonly observed: RawValue | undefined;
+  /**
+   * The guest's other values in the same view, for the few fields whose default is another field's
+   * value (balloon, vcpus, localtime). Left out: such a default is not recognised, which costs one
+   * harmless write and never hides a difference.
+   */
+  readonly siblings?: RawConfig;
 }
 
 /** One catalogue entry: how the values behind a key are read, compared and written. */

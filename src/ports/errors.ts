@@ -51,6 +51,8 @@ export const ERROR_CODES = [
   "journal.too_large",
   "journal.illegal_transition",
   "journal.unknown_operation",
+  "journal.queue_full",
+  "journal.key_used",
   // runtime/ (file system)
   "file.not_found",
   "file.exists",
@@ -65,6 +67,7 @@ export const ERROR_CODES = [
   "control.unreachable",
   "control.refused",
   "server.port_taken",
+  "server.cannot_listen",
   "command.usage",
 ] as const;
 

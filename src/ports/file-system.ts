@@ -10,6 +10,8 @@ import type { Result } from "./errors.ts";
  * remove) is durable only after `syncDirectory` of its directory returned.
  */
 export interface FileSystem {
+  /** The user this process acts as: what files it trusts must belong to. */
+  readonly effectiveUid: number;
   /** Opens a file. `append`: writes go to the end; created with `mode` when absent. `read`: must exist. `createNew`: must not exist. */
   open(path: string, how: "read" | "append" | "createNew", mode?: number): Result<OpenFile>;
   readFile(path: string): Result<Uint8Array>;
@@ -42,6 +44,11 @@ export interface OpenFile {
   sizeBytes(): Result<number>;
   /** Reserves space up to `sizeBytes` without changing the content; not supported everywhere. */
   allocate(sizeBytes: number): Result<void>;
+  /**
+   * Forgets clean cached pages, so that the next read comes from the disk: after a failed sync the
+   * cache may show what the disk never got. Best effort; call it after `dataSync`.
+   */
+  dropCache(): void;
   close(): void;
 }
 

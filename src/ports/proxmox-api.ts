@@ -107,7 +107,8 @@ export type MutatingRequest =
       readonly delete: readonly string[];
     }
   | { readonly type: "start"; readonly guest: GuestKey }
-  | { readonly type: "shutdown"; readonly guest: GuestKey; readonly timeoutSeconds: number };
+  /** Without `timeoutSeconds` Proxmox takes the guest's own `startup` down= time, else 60 s. */
+  | { readonly type: "shutdown"; readonly guest: GuestKey; readonly timeoutSeconds?: number };
 
 /** Both answers of a mutation are accepted: a UPID to wait for, or null for done. */
 export interface MutationAnswer {
@@ -125,6 +126,11 @@ export interface HaResource extends GuestKey {
   readonly state: string;
 }
 
+/** A guest somewhere in the cluster. */
+export interface LocatedGuest extends GuestKey {
+  readonly node: string;
+}
+
 export interface ProxmoxApi {
   version(): Promise<ProxmoxResult<PveVersion>>;
   listGuests(kind: GuestKind): Promise<ProxmoxResult<readonly GuestListEntry[]>>;
@@ -137,6 +143,11 @@ export interface ProxmoxApi {
   taskLogTail(upid: Upid, lines: number): Promise<ProxmoxResult<readonly string[]>>;
   tagStyle(): Promise<ProxmoxResult<TagStyle | null>>;
   haResources(): Promise<ProxmoxResult<readonly HaResource[] | null>>;
+  /**
+   * Which node each guest of the cluster is on (/cluster/resources?type=vm): asked only when a declared
+   * guest is not in this node's lists. Lags up to 10 s behind the truth.
+   */
+  locateGuests(): Promise<ProxmoxResult<readonly LocatedGuest[]>>;
   /** Whether the cluster has quorum; null where that cannot be seen. A single node has. */
   hasQuorum(): Promise<ProxmoxResult<boolean | null>>;
   mutate(request: MutatingRequest): Promise<ProxmoxResult<MutationAnswer>>;

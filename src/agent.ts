@@ -1,0 +1,298 @@
+import { readFileSync } from "node:fs";
+import type { Condition } from "./conditions/condition.ts";
+import { formatTransition } from "./conditions/condition.ts";
+import { ConditionTracker } from "./conditions/tracker.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import type { AgentConfig } from "./config/types.ts";
+import { createControlApp, type ControlTarget } from "./control/app.ts";
+import { pause, resolveOperation, resume, type PauseRequest } from "./control/operator.ts";
+import type { GuestReport, OnceReport, StatusReport } from "./control/report.ts";
+import { listenOnSocket, type ControlSocket } from "./control/socket.ts";
+import { openJournal } from "./journal/journal.ts";
+import type { Journal, Operation } from "./journal/types.ts";
+import { Lanes } from "./lanes/lanes.ts";
+import { createParts, type Parts, type World } from "./parts.ts";
+import { ok, type Result } from "./ports/errors.ts";
+import { Engine } from "./reconcile/engine.ts";
+import { onceExit, problemsOf, remainingOf } from "./reconcile/once.ts";
+import type { Pause } from "./reconcile/pauses.ts";
+import type { EngineObserver, EngineSettings, GuestView } from "./reconcile/types.ts";
+import { COMMIT, VERSION } from "./version.ts";
+
+/**
+ * The composition root: builds one running agent from a config. It alone knows all parts. The journal,
+ * the lanes, the socket and the server live as long as the process; what a config shapes (client,
+ * sources, engine) is replaced when the config changes, after running acts have been waited for.
+ */
+
+/** Where a Linux host keeps its machine id. */
+const MACHINE_ID_FILE = "/etc/machine-id";
+
+/** Everything one process keeps, whatever its config says. */
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  /** Reads the config again, for SIGHUP and file changes. */
+  readonly reload: () => Result<LoadedConfig>;
+  readonly world: World;
+  readonly processId: number;
+  readonly observer: EngineObserver & {
+    requested(measure: { readonly method: string; readonly code: string; readonly seconds: number }): void;
+    synced(seconds: number): void;
+    waited(seconds: number): void;
+  };
+  /** Called when a new config is in force. */
+  readonly onConfig?: (config: AgentConfig) => void;
+}
+
+type ActRecord = OnceReport["actions"][number];
+
+/** The engine's share of the config. */
+export function engineSettings(config: AgentConfig): EngineSettings {
+  return {
+    pollIntervalMs: config.pollIntervalMs,
+    resyncIntervalMs: config.resyncIntervalMs,
+    requestTimeoutMs: config.proxmox.requestTimeoutMs,
+    taskTimeoutMs: config.taskTimeoutMs,
+    shutdownTimeoutMs: config.shutdownTimeoutMs,
+    maxConcurrentActs: config.maxConcurrentActs,
+    maxConcurrentStarts: config.maxConcurrentStarts,
+    maxAffectedPercent: config.maxAffectedPercent,
+    isDryRun: config.dryRun,
+  };
+}
+
+/** One agent: holds the journal's writer lock from `open` to `stop`. */
+export class Agent implements ControlTarget {
+  readonly #options: AgentOptions;
+  readonly #journal: Journal;
+  readonly #lanes: Lanes;
+  readonly tracker: ConditionTracker;
+  readonly #startedAtMs: number;
+  #config: AgentConfig;
+  #parts: Parts;
+  #engine: Engine;
+  #socket: ControlSocket | undefined;
+  #configProblem = "";
+  #reloading: Promise<Result<void>> | undefined;
+  /** One list for each `run --once` under way. */
+  readonly #actLists = new Set<ActRecord[]>();
+  #isStopping = false;
+
+  private constructor(options: AgentOptions, journal: Journal) {
+    const { clock, log } = options.world;
+    this.#options = options;
+    this.#journal = journal;
+    this.#config = options.config;
+    this.#startedAtMs = clock.now();
+    this.#lanes = new Lanes({ clock, onWait: (seconds) => options.observer.waited(seconds) });
+    this.tracker = new ConditionTracker(clock.now(), (event) => log.info(formatTransition(event), { condition: event.type, status: event.to }));
+    this.#parts = createParts(this.#config, options.world, (measure) => options.observer.requested(measure));
+    this.#engine = this.#createEngine();
+  }
+
+  /** Takes the writer lock and opens the journal. `journal.locked` is the one failure. */
+  static async open(options: AgentOptions): Promise<Result<Agent>> {
+    const journal = await openAgentJournal(options.config, options.world, (seconds) => options.observer.synced(seconds));
+    return journal.ok ? ok(new Agent(options, journal.value)) : journal;
+  }
+
+  /** Starts reconciling. */
+  start(): void {
+    this.#engine.start();
+  }
+
+  /** Listens on the control socket. */
+  async listen(): Promise<Result<void>> {
+    const socket = await listenOnSocket(this.#config.socket, createControlApp(this));
+    if (!socket.ok) return socket;
+    this.#socket = socket.value;
+    return ok(undefined);
+  }
+
+  /** No new acts; running ones get `shutdownTimeout`; then everything is closed. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#reloading;
+    await this.#engine.stop(this.#config.shutdownTimeoutMs);
+    await this.#lanes.close({ timeoutMs: CLOSE_TIMEOUT_MS });
+    await this.#socket?.close();
+    this.#parts.close();
+    await this.#journal.close();
+  }
+
+  get config(): AgentConfig {
+    return this.#config;
+  }
+
+  get journal(): Journal {
+    return this.#journal;
+  }
+
+  get lanes(): Lanes {
+    return this.#lanes;
+  }
+
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  status(): StatusReport {
+    const { clock } = this.#options.world;
+    const held = this.#engine.revisionHeld();
+    return {
+      version: 1,
+      agent: {
+        version: VERSION, commit: COMMIT, node: this.#config.node, pid: this.#options.processId,
+        startedAt: new Date(this.#startedAtMs).toISOString(), isDryRun: this.#config.dryRun, configProblem: this.#configProblem,
+      },
+      now: new Date(clock.now()).toISOString(),
+      revision: { id: this.#engine.generation(), isHeld: held !== undefined, message: held?.message ?? "" },
+      journal: { ...this.#journal.health(), head: this.#journal.head() },
+      conditions: this.tracker.host(),
+      guests: this.#engine.guests().map((view) => guestReport(view, this.tracker.guest(view.guest.vmid))),
+      pauses: this.#engine.pauses(),
+      openOperations: this.#journal.openOperations(),
+      events: this.tracker.events(),
+    };
+  }
+
+  operations(): readonly Operation[] {
+    const open = this.#journal.openOperations();
+    return [...this.#journal.recentOperations().filter((recent) => !open.includes(recent)), ...open];
+  }
+
+  async pause(request: PauseRequest): Promise<Result<Pause>> {
+    const paused = await pause(this.#operatorDeps(), request);
+    if (paused.ok) this.#engine.refresh();
+    return paused;
+  }
+
+  async resume(target: number | "all"): Promise<Result<void>> {
+    const resumed = await resume(this.#operatorDeps(), target);
+    if (resumed.ok) this.#engine.refresh();
+    return resumed;
+  }
+
+  accept(revision: string): Promise<Result<string>> {
+    return this.#engine.accept(revision);
+  }
+
+  async resolve(id: string, outcome: "succeeded" | "failed", reason: string): Promise<Result<Operation>> {
+    const resolved = await resolveOperation(this.#operatorDeps(), id, outcome, reason);
+    if (resolved.ok) this.#engine.refresh();
+    return resolved;
+  }
+
+  async runOnce(onProgress?: () => void): Promise<OnceReport> {
+    const { clock } = this.#options.world;
+    const actions: ActRecord[] = [];
+    this.#actLists.add(actions);
+    await this.#engine.runOnce(clock.monotonic() + this.#config.taskTimeoutMs, onProgress);
+    this.#actLists.delete(actions);
+    const remaining = remainingOf(this.#engine.guests());
+    const problems = problemsOf(this.tracker.host());
+    const isRead = this.tracker.hostCondition("FirstFullReadDone")?.status === "True";
+    return {
+      version: 1,
+      exitCode: onceExit(remaining, problems, isRead),
+      actions,
+      remaining: remaining.map((view) => ({ ...view.guest, result: view.result, message: remainingMessage(view, this.tracker.guest(view.guest.vmid)) })),
+      problems,
+    };
+  }
+
+  /** Reads the config again and puts it in force; the old one stays when the new one is unusable. */
+  reload(): Promise<Result<void>> {
+    this.#reloading ??= this.#reload().finally(() => {
+      this.#reloading = undefined;
+    });
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<Result<void>> {
+    const { log } = this.#options.world;
+    const loaded = this.#options.reload();
+    if (!loaded.ok) {
+      this.#configProblem = loaded.error.message;
+      log.error("the new config is unusable; the old one stays in force", { error: loaded.error.message });
+      return loaded;
+    }
+    const next = loaded.value.config;
+    this.#configProblem = "";
+    for (const name of fixedDifferences(this.#config, next)) log.warn(`${name} takes effect after a restart of the agent`);
+    if (Bun.deepEquals(next, this.#config, true) || this.#isStopping) return ok(undefined);
+    await this.#engine.stop(this.#config.shutdownTimeoutMs);
+    this.#parts.close();
+    this.#config = { ...next, stateDir: this.#config.stateDir, socket: this.#config.socket, server: this.#config.server };
+    this.#parts = createParts(this.#config, this.#options.world, (measure) => this.#options.observer.requested(measure));
+    this.#engine = this.#createEngine();
+    this.#engine.start();
+    this.#options.onConfig?.(this.#config);
+    log.info("a new config is in force");
+    return ok(undefined);
+  }
+
+  #createEngine(): Engine {
+    const { clock, random, log } = this.#options.world;
+    const { observer } = this.#options;
+    return new Engine(
+      {
+        api: this.#parts.api, source: this.#parts.source, desired: this.#parts.desired, tokenUser: this.#parts.tokenUser,
+        journal: this.#journal, lanes: this.#lanes, tracker: this.tracker, clock, random, log,
+        observer: {
+          reconciled: (result, seconds) => observer.reconciled(result, seconds),
+          acted: (action, outcome) => {
+            observer.acted(action, outcome);
+            this.#noteAct({ kind: action.guest.kind, vmid: action.guest.vmid, action: action.type, outcome: outcome.kind, keys: action.type === "set_config" ? action.changes.map((change) => change.key) : [] });
+          },
+          resynced: (atMs) => observer.resynced(atMs),
+          cycled: (seconds) => observer.cycled(seconds),
+        },
+      },
+      engineSettings(this.#config),
+    );
+  }
+
+  #noteAct(act: ActRecord): void {
+    for (const list of this.#actLists) list.push(act);
+  }
+
+  #operatorDeps() {
+    return { journal: this.#journal, clock: this.#options.world.clock };
+  }
+}
+
+/** Lanes are empty once the engine has stopped; this only bounds what a defect could leave there. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** Opens the journal of a config for writing, creating the state directory when it is not there. */
+export function openAgentJournal(config: AgentConfig, world: World, onSync: (seconds: number) => void = () => {}): Promise<Result<Journal>> {
+  const { fileSystem, clock, random, log } = world;
+  if (!fileSystem.status(config.stateDir).ok) fileSystem.makeDirectory(config.stateDir, 0o700);
+  return openJournal({ directory: `${config.stateDir}/journal`, node: config.node, machineId: machineId(), version: VERSION, fileSystem, clock, random, log, onSync });
+}
+
+function machineId(): string {
+  try {
+    return readFileSync(MACHINE_ID_FILE, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+/** Settings that a running process cannot change. */
+function fixedDifferences(before: AgentConfig, after: AgentConfig): readonly string[] {
+  const fixed = ["stateDir", "socket", "server"] as const;
+  return fixed.filter((name) => !Bun.deepEquals(before[name], after[name]));
+}
+
+function guestReport(view: GuestView, conditions: readonly Condition[]): GuestReport {
+  return {
+    kind: view.guest.kind, vmid: view.guest.vmid, name: view.name ?? "", runState: view.runState, result: view.result, message: view.message,
+    holds: view.plan?.holds ?? [], deferred: view.plan?.deferred ?? [], restartPending: view.plan?.restartPending ?? [], conditions,
+  };
+}
+
+function remainingMessage(view: GuestView, conditions: readonly Condition[]): string {
+  return view.message || (conditions.find((condition) => condition.type === "Synced")?.message ?? "");
+}

@@ -1,0 +1,116 @@
+import type { Command } from "commander";
+import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { configFlags, flagValues } from "../config/names.ts";
+import type { Fault, Result } from "../ports/errors.ts";
+import { COLOUR_STYLE, PLAIN_STYLE, type PlanStyle } from "../plan/render-style.ts";
+import type { World } from "../parts.ts";
+
+/**
+ * The command line: one file a subcommand, this one for what they share. A command prints for a
+ * person, `-o json` for a program; it returns an exit code and never ends the process itself.
+ */
+
+/** Exit codes, an interface (docs/operating.md). */
+export const EXIT = { done: 0, error: 1, changes: 2, journalTorn: 3, journalCorrupt: 4, locked: 5, usage: 64 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export const DEFAULT_CONFIG_FILE = "/etc/steward/agent.yaml";
+
+/** What a command may use of the process. */
+export interface CommandContext {
+  /** Time, randomness, files and the log of one command; the log goes to standard error. */
+  readonly world: World;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly hostname: string;
+  readonly workingDirectory: string;
+  readonly processId: number;
+  readonly isTerminal: boolean;
+  /** Standard output and standard error; complete text, line ends included. */
+  print(text: string): void;
+  complain(text: string): void;
+  /** Aborted on SIGINT and SIGTERM. */
+  readonly interrupted: AbortSignal;
+  /** Calls back on SIGHUP. */
+  onHangup(callback: () => void): void;
+}
+
+/** Options every command knows. */
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly color?: boolean;
+  readonly output?: string;
+}
+
+/** Adds `-o text|json`. */
+export function withOutput(command: Command): Command {
+  return command.option("-o, --output <format>", "text or json", "text");
+}
+
+/** Declares every setting as an option of the program; `agent run --help` lists them. */
+export function settingFlags(): readonly { readonly flag: string; readonly description: string }[] {
+  return configFlags();
+}
+
+/** Loads the config a command line asks for. */
+export function loadFor(context: CommandContext, command: Command): Result<LoadedConfig> {
+  const options: GlobalOptions & Record<string, unknown> = command.optsWithGlobals();
+  const named = options.config ?? context.environment["STEWARD_CONFIG"];
+  return loadConfig({
+    file: named ?? DEFAULT_CONFIG_FILE,
+    isFileRequired: named !== undefined,
+    environment: context.environment,
+    flags: flagValues(options),
+    readFile: (path) => context.world.fileSystem.readFile(path),
+    hostname: context.hostname,
+    workingDirectory: context.workingDirectory,
+  });
+}
+
+export function isJson(command: Command): boolean {
+  return command.optsWithGlobals<GlobalOptions>().output === "json";
+}
+
+/** Colours on a terminal, unless --no-color or NO_COLOR says otherwise. */
+export function styleFor(context: CommandContext, command: Command): PlanStyle {
+  const isWanted = context.isTerminal && command.optsWithGlobals<GlobalOptions>().color !== false && !context.environment["NO_COLOR"];
+  return isWanted ? COLOUR_STYLE : PLAIN_STYLE;
+}
+
+/** Prints a fault and gives the exit code it means. */
+export function complainAbout(context: CommandContext, fault: Fault): ExitCode {
+  context.complain(`agent: ${fault.message}\n`);
+  return exitCodeOf(fault);
+}
+
+/** The exit code of a fault. */
+export function exitCodeOf(fault: Fault): ExitCode {
+  switch (fault.code) {
+    case "journal.locked":
+      return EXIT.locked;
+    case "journal.corrupt":
+      return EXIT.journalCorrupt;
+    case "command.usage":
+      return EXIT.usage;
+    default:
+      return EXIT.error;
+  }
+}
+
+/** JSON for a program: two spaces, a line end. */
+export function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** A whole vmid from the command line; undefined for anything else. */
+export function parseVmid(text: string): number | undefined {
+  return /^[1-9]\d{2,8}$/.test(text) ? Number(text) : undefined;
+}
+
+const DURATION_UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds from "90s", "15m", "2h", "3d"; undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  const unitMs = DURATION_UNITS_MS[match?.[2] ?? ""];
+  return match === null || unitMs === undefined ? undefined : Number(match[1]) * unitMs;
+}

@@ -1,0 +1,55 @@
+import type { Command } from "commander";
+import { ConditionTracker } from "../conditions/tracker.ts";
+import { createParts } from "../parts.ts";
+import { Lanes } from "../lanes/lanes.ts";
+import { hostPlanOf } from "../plan/plan-host.ts";
+import { renderPlan } from "../plan/render.ts";
+import { renderPlanJson } from "../plan/render-json.ts";
+import { Engine } from "../reconcile/engine.ts";
+import { problemsOf } from "../reconcile/once.ts";
+import { engineSettings } from "../agent.ts";
+import { complainAbout, EXIT, isJson, loadFor, styleFor, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { openReadOnlyJournal } from "./read-only-journal.ts";
+
+/** `agent plan`: what would change and why. Reads only; needs no running agent and takes no lock. */
+export function addPlanCommand(program: Command, context: CommandContext, finish: (code: ExitCode) => void): void {
+  withOutput(program.command("plan"))
+    .description("what would change, and why; changes nothing")
+    .addHelpText("after", "\nExit codes: 0 nothing to do · 1 error · 2 something differs")
+    .action(async (_options, command: Command) => finish(await plan(context, command)));
+}
+
+async function plan(context: CommandContext, command: Command): Promise<ExitCode> {
+  const loaded = loadFor(context, command);
+  if (!loaded.ok) return complainAbout(context, loaded.error);
+  const { config } = loaded.value;
+  const { clock, random, log, fileSystem } = context.world;
+  const parts = createParts(config, context.world);
+  const tracker = new ConditionTracker(clock.now(), () => {});
+  const engine = new Engine(
+    {
+      api: parts.api, source: parts.source, desired: parts.desired, tokenUser: parts.tokenUser,
+      journal: openReadOnlyJournal(fileSystem, `${config.stateDir}/journal`),
+      lanes: new Lanes({ clock }),
+      clock, random, log, tracker,
+      observer: { reconciled: () => {}, acted: () => {}, resynced: () => {}, cycled: () => {} },
+    },
+    { ...engineSettings(config), isDryRun: true },
+  );
+  try {
+    await engine.runOnce(clock.monotonic());
+    const host = hostPlanOf(engine.guests().flatMap((view) => view.plan ?? []));
+    const problems = problemsOf(tracker.host());
+    const held = engine.revisionHeld();
+    const isRead = tracker.hostCondition("FirstFullReadDone")?.status === "True";
+    if (isRead) context.print(isJson(command) ? renderPlanJson(host) : renderPlan(host, styleFor(context, command)));
+    for (const problem of problems) context.complain(`agent: ${problem}\n`);
+    if (held !== undefined) context.complain(`agent: held: ${held.message}\n`);
+    if (problems.length > 0 || !isRead || host.summary.unreadable > 0) return EXIT.error;
+    const { changing, held: heldGuests, observedDrift, deferred, missing } = host.summary;
+    return changing + heldGuests + observedDrift + deferred + missing > 0 ? EXIT.changes : EXIT.done;
+  } finally {
+    await engine.stop(0);
+    parts.close();
+  }
+}

@@ -1,0 +1,60 @@
+import type { Condition, TransitionEvent } from "../conditions/condition.ts";
+import type { JournalHead, JournalHealth, Operation } from "../journal/types.ts";
+import type { Deferred, Hold, PendingField } from "../plan/types.ts";
+import type { Pause } from "../reconcile/pauses.ts";
+
+/**
+ * What the control socket answers: the shapes of `-o json`, an interface. New fields may be added;
+ * what is here keeps its name and meaning while `version` is 1.
+ */
+
+export interface StatusReport {
+  readonly version: 1;
+  /** RFC 3339, when the report was made. */
+  readonly now: string;
+  readonly agent: {
+    readonly version: string;
+    readonly commit: string;
+    readonly node: string;
+    readonly pid: number;
+    /** RFC 3339. */
+    readonly startedAt: string;
+    readonly isDryRun: boolean;
+    /** Why the newest config is not in force; empty when it is. */
+    readonly configProblem: string;
+  };
+  readonly revision: { readonly id: string; readonly isHeld: boolean; readonly message: string };
+  readonly journal: JournalHealth & { readonly head: JournalHead };
+  readonly conditions: readonly Condition[];
+  readonly guests: readonly GuestReport[];
+  readonly pauses: readonly Pause[];
+  /** Acts without an outcome, oldest first. */
+  readonly openOperations: readonly Operation[];
+  /** Newest last. */
+  readonly events: readonly TransitionEvent[];
+}
+
+export interface GuestReport {
+  readonly kind: string;
+  readonly vmid: number;
+  readonly name: string;
+  readonly runState: string;
+  /** How its last reconcile ended (reconcile/guest-conditions.ts). */
+  readonly result: string;
+  readonly message: string;
+  readonly holds: readonly Hold[];
+  readonly deferred: readonly Deferred[];
+  readonly restartPending: readonly PendingField[];
+  readonly conditions: readonly Condition[];
+}
+
+/** What `run --once` found and did. */
+export interface OnceReport {
+  readonly version: 1;
+  /** The exit code: 0 done, nothing left · 1 error · 2 something held or deferred remains. */
+  readonly exitCode: 0 | 1 | 2;
+  readonly actions: readonly { readonly kind: string; readonly vmid: number; readonly action: string; readonly outcome: string; readonly keys: readonly string[] }[];
+  readonly remaining: readonly { readonly kind: string; readonly vmid: number; readonly result: string; readonly message: string }[];
+  /** Host conditions that are not as they must be, in words. */
+  readonly problems: readonly string[];
+}

@@ -1,0 +1,148 @@
+import { watch } from "node:fs";
+import { constants, open, readdir, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { fault, ok, type Result } from "../ports/errors.ts";
+
+/** What one look at a file gave. `stamp` changes whenever the file may have. */
+interface FileLook {
+  readonly stamp: string;
+  /** Wall clock, milliseconds; undefined when the file could not be looked at. */
+  readonly modifiedAtMs: number | undefined;
+}
+
+/** A file as it was read. Exactly one of the two faults a reader can mend: too large, or everything else. */
+export interface FileReading extends FileLook {
+  readonly content: Result<Uint8Array>;
+}
+
+/** The few operations the directory source needs, as a seam for tests. Nothing in here throws. */
+export interface DirectoryFiles {
+  /** Which directory stands behind the path now; another one after it was deleted and made again, or a symlink moved. */
+  identify(path: string): Promise<Result<string>>;
+  list(path: string): Promise<Result<readonly string[]>>;
+  look(path: string): Promise<FileLook>;
+  /** Reads at most `maxBytes`; a larger file is `desired.too_large` and not read. */
+  read(path: string, maxBytes: number): Promise<FileReading>;
+  /** Calls `onEvent` when a name in the directory changes; `onLost` when the watch ended by itself. */
+  watch(path: string, onEvent: () => void, onLost: (cause: unknown) => void): Result<() => void>;
+}
+
+/** The real directory. Symlinks are followed: that is how configuration managers swap whole sets. */
+export const realDirectoryFiles: DirectoryFiles = {
+  async identify(path) {
+    try {
+      const status = await stat(path, { bigint: true });
+      // The birth time tells a directory from a new one that got the old one's inode.
+      return ok(`${status.dev}:${status.ino}:${status.birthtimeNs}`);
+    } catch (cause) {
+      return fault("desired.unreadable", describeCause(cause, "a directory"), cause);
+    }
+  },
+  async list(path) {
+    try {
+      return ok(await readdir(path));
+    } catch (cause) {
+      return fault("desired.unreadable", describeCause(cause, "a directory"), cause);
+    }
+  },
+  async look(path) {
+    try {
+      return lookOf(await stat(path, { bigint: true }));
+    } catch (cause) {
+      return failedLook(cause);
+    }
+  },
+  read: readFile,
+  watch(path, onEvent, onLost) {
+    try {
+      const watcher = watch(path, { persistent: false }, () => onEvent());
+      watcher.on("error", onLost);
+      return ok(() => watcher.close());
+    } catch (cause) {
+      return fault("desired.unreadable", describeCause(cause, "a directory"), cause);
+    }
+  },
+};
+
+async function readFile(path: string, maxBytes: number): Promise<FileReading> {
+  let handle: FileHandle | undefined;
+  try {
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const status = await handle.stat({ bigint: true });
+    const look = lookOf(status);
+    if (!status.isFile()) return { ...look, content: fault("desired.unreadable", "expected a file, found something else by that name (a directory, pipe or device); move it away") };
+    if ((status.mode & 0o002n) !== 0n) {
+      return { ...look, content: fault("desired.unreadable", "expected a file that only its owner and group can write, found one that every user of this host can; run chmod o-w on it") };
+    }
+    if (status.size > BigInt(maxBytes)) return { ...look, content: fault("desired.too_large", `expected at most ${maxBytes} bytes, found ${status.size}; split it over several files`) };
+    return { ...look, content: await readUpTo(handle, Number(status.size), maxBytes) };
+  } catch (cause) {
+    return { ...failedLook(cause), content: fault("desired.unreadable", describeCause(cause, "a readable file"), cause) };
+  } finally {
+    await handle?.close().catch(() => undefined);
+  }
+}
+
+/** A file may grow while it is read, so the end is where a read gives nothing, not where the size said. */
+async function readUpTo(handle: FileHandle, sizeBytes: number, maxBytes: number): Promise<Result<Uint8Array>> {
+  let buffer = new Uint8Array(sizeBytes + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.byteLength - length, length);
+    if (bytesRead === 0) return ok(buffer.subarray(0, length));
+    length += bytesRead;
+    if (length > maxBytes) return fault("desired.too_large", `expected at most ${maxBytes} bytes, found more; split it over several files`);
+    if (length === buffer.byteLength) buffer = grown(buffer, maxBytes + 1);
+  }
+}
+
+function grown(buffer: Uint8Array, maxLength: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.min(maxLength, buffer.byteLength * 2 + 1024));
+  larger.set(buffer);
+  return larger;
+}
+
+interface BigStatus {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mode: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly mtimeMs: bigint;
+}
+
+function lookOf(status: BigStatus): FileLook {
+  const { dev, ino, size, mode, mtimeNs, ctimeNs } = status;
+  return { stamp: [dev, ino, size, mode, mtimeNs, ctimeNs].join(":"), modifiedAtMs: Number(status.mtimeMs) };
+}
+
+function failedLook(cause: unknown): FileLook {
+  return { stamp: `failed:${codeOf(cause)}`, modifiedAtMs: undefined };
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown";
+}
+
+function describeCause(cause: unknown, expected: string): string {
+  const code = codeOf(cause);
+  switch (code) {
+    case "ENOENT":
+      return `expected ${expected}, found nothing (or a symlink to nothing); create it or correct the path`;
+    case "ENOTDIR":
+      return `expected ${expected}, found a file; correct the path`;
+    case "ELOOP":
+      return `expected ${expected}, found a symlink that leads back to itself; mend the link`;
+    case "EACCES":
+    case "EPERM":
+      return `expected ${expected}, found that the agent's user may not read it; correct owner or mode`;
+    case "EMFILE":
+    case "ENFILE":
+    case "ENOSPC":
+      return `expected ${expected}, found this host out of file handles or watches (${code}); raise fs.inotify.max_user_watches and max_user_instances, or the open-file limit`;
+    default:
+      return `expected ${expected}, found ${code}; see to the file system`;
+  }
+}

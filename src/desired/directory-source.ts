@@ -1,0 +1,231 @@
+import { setImmediate } from "node:timers/promises";
+import { decodeText } from "../document/decode.ts";
+import { printableName } from "../document/document.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Result } from "../ports/errors.ts";
+import type { Log } from "../ports/log.ts";
+import { type DirectoryFiles, realDirectoryFiles } from "./directory-files.ts";
+import { MAX_FILE_BYTES, type Scan, scanDirectory, type ScannedFile } from "./directory-scan.ts";
+import type { DesiredProblem, DesiredReport, DesiredSource, DesiredState } from "./model.ts";
+import { combineFiles, parseDesiredFile, type ParsedFile } from "./parse.ts";
+import { problemOfDocument } from "./problems.ts";
+
+/** Events of one save arrive within this; they become one look at the directory. */
+const DEBOUNCE_MS = 100;
+
+/** Problems in one report: a person mends the first few and looks again. */
+const MAX_REPORTED_PROBLEMS = 50;
+
+/** How often content is compared by itself: finds what the watch misses (a new directory by the old name, network file systems). */
+export const DEFAULT_RECHECK_INTERVAL_MS = 5_000;
+
+/** What a directory source works with. */
+export interface DirectorySourceOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly recheckIntervalMs?: number;
+  readonly files?: DirectoryFiles;
+}
+
+/** Desired state from every *.yaml, *.yml and *.json file directly in a directory. */
+export function createDirectorySource(options: DirectorySourceOptions): DesiredSource {
+  return new DirectorySource(options);
+}
+
+interface CachedFile {
+  readonly contentKey: string;
+  readonly parsed: ParsedFile;
+}
+
+class DirectorySource implements DesiredSource {
+  readonly kind = "directory";
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #files: DirectoryFiles;
+  readonly #recheckIntervalMs: number;
+  #cache = new Map<string, CachedFile>();
+  #lastGood: DesiredState | undefined;
+  /** What the newest load saw, to tell a change from a mere event. */
+  #seen: string | undefined;
+  #running: Promise<DesiredReport> | undefined;
+  #waiting: Promise<DesiredReport> | undefined;
+  #changed: (() => void) | undefined;
+  #watch: { readonly identity: string; readonly stop: () => void } | undefined;
+  #watchFailure = "";
+  #isChecking = false;
+  #isCheckDue = false;
+  #cancelDebounce: (() => void) | undefined;
+  #cancelRecheck: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(options: DirectorySourceOptions) {
+    this.#path = options.path;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#files = options.files ?? realDirectoryFiles;
+    this.#recheckIntervalMs = options.recheckIntervalMs ?? DEFAULT_RECHECK_INTERVAL_MS;
+  }
+
+  /** One load at a time; calls that come meanwhile share the next one, so that none gets content older than its call. */
+  load(): Promise<DesiredReport> {
+    if (this.#running === undefined) return this.#start();
+    this.#waiting ??= this.#running.then(() => {
+      this.#waiting = undefined;
+      return this.#start();
+    });
+    return this.#waiting;
+  }
+
+  watch(changed: () => void): void {
+    if (this.#isClosed) return;
+    this.#changed = changed;
+    void this.#ensureWatch();
+    this.#scheduleRecheck();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelDebounce?.();
+    this.#cancelRecheck?.();
+    this.#watch?.stop();
+    this.#watch = undefined;
+  }
+
+  #start(): Promise<DesiredReport> {
+    const running = this.#loadOnce();
+    this.#running = running;
+    return running.finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+  }
+
+  async #loadOnce(): Promise<DesiredReport> {
+    const scan = await scanDirectory(this.#path, this.#files, this.#clock);
+    this.#seen = fingerprintOfScan(scan);
+    if (!scan.ok) return this.#report([toProblem(scan.error)]);
+    if (scan.value.files.length === 0) return this.#report([nothingThere(this.#path)]);
+    const { problems, ...state } = combineFiles(await this.#parseChanged(scan.value.files));
+    if (problems.length > 0) return this.#report(problems);
+    this.#lastGood = state;
+    return this.#report([]);
+  }
+
+  #report(problems: readonly DesiredProblem[]): DesiredReport {
+    return { state: this.#lastGood, problems: limitProblems(this.#path, problems) };
+  }
+
+  /** Parses what changed, with a turn for everything else after each file; what is gone from the directory is gone from the cache. */
+  async #parseChanged(files: readonly ScannedFile[]): Promise<readonly ParsedFile[]> {
+    const next = new Map<string, CachedFile>();
+    for (const file of files) {
+      const cached = this.#cache.get(file.path);
+      if (cached?.contentKey === file.contentKey) {
+        next.set(file.path, cached);
+        continue;
+      }
+      next.set(file.path, { contentKey: file.contentKey, parsed: parseScanned(file) });
+      await setImmediate();
+    }
+    this.#cache = next;
+    return [...next.values()].map((entry) => entry.parsed);
+  }
+
+  #scheduleRecheck(): void {
+    if (this.#isClosed) return;
+    this.#cancelRecheck?.();
+    this.#cancelRecheck = this.#clock.schedule(this.#recheckIntervalMs, () => {
+      void this.#check().finally(() => this.#scheduleRecheck());
+    });
+  }
+
+  /** Not restarted by further events: a directory that never rests must not keep its first change from being seen. */
+  #noticeEvent(): void {
+    if (this.#isClosed || this.#cancelDebounce !== undefined) return;
+    this.#cancelDebounce = this.#clock.schedule(DEBOUNCE_MS, () => {
+      this.#cancelDebounce = undefined;
+      void this.#check();
+    });
+  }
+
+  /** Compares content with what was loaded last and tells when it differs. */
+  async #check(): Promise<void> {
+    if (this.#isChecking) {
+      this.#isCheckDue = true;
+      return;
+    }
+    this.#isChecking = true;
+    try {
+      do {
+        this.#isCheckDue = false;
+        await this.#ensureWatch();
+        const scan = await scanDirectory(this.#path, this.#files, this.#clock);
+        if (!this.#isClosed && fingerprintOfScan(scan) !== this.#seen) this.#changed?.();
+      } while (this.#isCheckDue && !this.#isClosed);
+    } finally {
+      this.#isChecking = false;
+    }
+  }
+
+  /** A watch follows the directory it was set on, not the path: set it again when another directory stands there. */
+  async #ensureWatch(): Promise<void> {
+    const identity = await this.#files.identify(this.#path);
+    if (this.#isClosed || this.#changed === undefined) return;
+    if (!identity.ok || identity.value !== this.#watch?.identity) {
+      this.#watch?.stop();
+      this.#watch = undefined;
+    }
+    if (identity.ok && this.#watch === undefined) this.#setWatch(identity.value);
+  }
+
+  #setWatch(identity: string): void {
+    const watching = this.#files.watch(this.#path, () => this.#noticeEvent(), (cause) => this.#loseWatch(identity, cause));
+    if (watching.ok) {
+      this.#watch = { identity, stop: watching.value };
+      this.#watchFailure = "";
+    } else if (this.#watchFailure !== watching.error.message) {
+      this.#watchFailure = watching.error.message;
+      this.#log.warn("cannot watch the desired-state directory; changes are found by looking instead", {
+        path: this.#path, intervalMs: this.#recheckIntervalMs, error: watching.error.message,
+      });
+    }
+  }
+
+  #loseWatch(identity: string, cause: unknown): void {
+    if (this.#watch?.identity !== identity) return;
+    this.#watch.stop();
+    this.#watch = undefined;
+    this.#log.debug("the watch on the desired-state directory ended; it is set again at the next look", { path: this.#path, cause: String(cause) });
+    this.#noticeEvent();
+  }
+}
+
+function parseScanned(file: ScannedFile): ParsedFile {
+  const name = printableName(file.path);
+  if (!file.content.ok) return { guests: [], problems: [toProblem({ ...file.content.error, message: `${name}: ${file.content.error.message}` })] };
+  const decoded = decodeText(file.path, file.content.value, MAX_FILE_BYTES);
+  if (!decoded.ok) return { guests: [], problems: [problemOfDocument(decoded.problem)] };
+  return parseDesiredFile({ name: file.path, text: decoded.text });
+}
+
+function toProblem(error: { readonly code: string; readonly message: string }): DesiredProblem {
+  return { code: error.code === "desired.too_large" ? "desired.too_large" : "desired.unreadable", message: error.message };
+}
+
+function nothingThere(path: string): DesiredProblem {
+  return {
+    code: "desired.empty",
+    message: `${path}: expected at least one *.yaml, *.yml or *.json file, found none; to declare no guests, write a file with \`version: 1\` and \`guests: []\``,
+  };
+}
+
+function fingerprintOfScan(scan: Result<Scan>): string {
+  return scan.ok ? scan.value.fingerprint : scan.error.message;
+}
+
+function limitProblems(path: string, problems: readonly DesiredProblem[]): readonly DesiredProblem[] {
+  const [first, ...rest] = problems.slice(MAX_REPORTED_PROBLEMS);
+  if (first === undefined) return problems;
+  return [...problems.slice(0, MAX_REPORTED_PROBLEMS), { code: first.code, message: `${path}: and ${rest.length + 1} more; mend these first` }];
+}

@@ -1,0 +1,182 @@
+import { decodeFrame, findFrames, type Frame } from "./frame.ts";
+import { decodeRecord, type JournalRecord } from "./record.ts";
+import { decodeHeader, type SegmentHeader } from "./segment.ts";
+
+/**
+ * Reads one segment's bytes and says what they are worth. Pure. The rule that tells a torn write from
+ * corruption: batch b+1 is written only after batch b was synced. So when frame s+1 is damaged and any
+ * frame behind it verifies and belongs to a batch that began after s+1, then s+1 had been synced, and
+ * what is damaged had been acknowledged. A segment's first batch (its checkpoint) was synced before
+ * the segment got its name: damage in it is always corruption.
+ */
+export interface ScannedFrame extends Frame {
+  readonly record: JournalRecord;
+  /** Counts from 1; the header is line 1. */
+  readonly line: number;
+  readonly offset: number;
+  /** It belongs to the checkpoint the segment begins with. */
+  readonly isSnapshot: boolean;
+}
+
+/** Where something is wrong. `line` counts from 1, `byte` from 0 in the segment. */
+export interface JournalProblem {
+  readonly segment: string;
+  readonly line: number;
+  readonly byte: number;
+  readonly message: string;
+}
+
+export interface SegmentScan {
+  readonly name: string;
+  readonly header: SegmentHeader | undefined;
+  /** The unbroken chain from the header on. */
+  readonly frames: readonly ScannedFrame[];
+  /** Frames behind damage that verify by themselves: readable, not to be trusted for acting. */
+  readonly stray: readonly ScannedFrame[];
+  /** Sequence and hash the next frame must follow. */
+  readonly lastSequence: number;
+  readonly lastHash: string;
+  /** Where the last good frame (or the header) ends; what follows is damage or empty space. */
+  readonly goodBytes: number;
+  readonly outcome: "intact" | "torn" | "corrupt";
+  readonly problem?: JournalProblem;
+}
+
+const LF = 0x0a;
+const NUL = 0x00;
+
+/** Scans `bytes`, the whole content of segment `name`. */
+export function scanSegment(name: string, bytes: Uint8Array): SegmentScan {
+  const headerEnd = bytes.indexOf(LF);
+  const headerLine = Buffer.from(bytes.subarray(0, headerEnd === -1 ? bytes.length : headerEnd)).toString("utf8");
+  const decoded = decodeHeader(headerLine);
+  if (headerEnd === -1 || !decoded.ok) return withoutHeader(name, decoded.ok ? "the header line has no end" : decoded.error.message);
+  return new Scanner(name, bytes, decoded.value.header, decoded.value.hash, headerEnd + 1).run();
+}
+
+function withoutHeader(name: string, message: string): SegmentScan {
+  const problem = { segment: name, line: 1, byte: 0, message };
+  return { name, header: undefined, frames: [], stray: [], lastSequence: 0, lastHash: "", goodBytes: 0, outcome: "corrupt", problem };
+}
+
+class Scanner {
+  readonly #name: string;
+  readonly #bytes: Uint8Array;
+  readonly #header: SegmentHeader;
+  readonly #frames: ScannedFrame[] = [];
+  #position: number;
+  #line = 2;
+  #lastSequence: number;
+  #lastHash: string;
+  /** Sequence of the checkpoint's last frame; until the first frame is read, of that one. */
+  #snapshotEnd: number;
+
+  constructor(name: string, bytes: Uint8Array, header: SegmentHeader, headerHash: string, headerEnd: number) {
+    this.#name = name;
+    this.#bytes = bytes;
+    this.#header = header;
+    this.#position = headerEnd;
+    this.#lastSequence = header.firstSequence - 1;
+    this.#lastHash = headerHash;
+    this.#snapshotEnd = header.firstSequence;
+  }
+
+  run(): SegmentScan {
+    while (this.#position < this.#bytes.length) {
+      const lineEnd = this.#bytes.indexOf(LF, this.#position);
+      const line = this.#bytes.subarray(this.#position, lineEnd === -1 ? this.#bytes.length : lineEnd);
+      const frame = lineEnd === -1 ? undefined : decodeFrame(this.#header.salt, line);
+      if (frame === undefined) return this.#end();
+      const broken = this.#contradictionOf(frame);
+      if (broken !== undefined) return this.#stop("corrupt", broken);
+      const record = decodeRecord(frame.body);
+      if (!record.ok) return this.#stop("corrupt", record.error.message);
+      const misplaced = this.#take(frame, record.value, lineEnd + 1);
+      if (misplaced !== undefined) return this.#stop("corrupt", misplaced);
+    }
+    return this.#end();
+  }
+
+  /** A frame that verifies but is not the one that belongs here. */
+  #contradictionOf(frame: Frame): string | undefined {
+    const expected = this.#lastSequence + 1;
+    if (frame.sequence !== expected) {
+      return `expected record ${expected}, found record ${frame.sequence}: records were removed, inserted or moved`;
+    }
+    if (frame.link !== this.#lastHash) return `record ${frame.sequence} does not link to the record before it: one of the two was replaced`;
+    const previousBatch = this.#frames.at(-1)?.batch;
+    const continues = frame.batch === previousBatch || frame.batch === frame.sequence;
+    return continues ? undefined : `record ${frame.sequence} claims batch ${frame.batch}, which is neither the running nor a new one`;
+  }
+
+  #take(frame: Frame, record: JournalRecord, nextPosition: number): string | undefined {
+    const isFirst = frame.sequence === this.#header.firstSequence;
+    if (isFirst !== (record.kind === "checkpoint")) {
+      return isFirst ? "the segment does not begin with a checkpoint" : "a checkpoint in the middle of a segment";
+    }
+    if (record.kind === "checkpoint") this.#snapshotEnd = frame.sequence + record.records;
+    const isSnapshot = frame.sequence <= this.#snapshotEnd;
+    this.#frames.push({ ...frame, record, line: this.#line, offset: this.#position, isSnapshot });
+    this.#lastSequence = frame.sequence;
+    this.#lastHash = frame.hash;
+    this.#position = nextPosition;
+    this.#line++;
+    return undefined;
+  }
+
+  /** What follows the last good frame is not a frame: empty space, a torn write, or corruption. */
+  #end(): SegmentScan {
+    const rest = this.#bytes.subarray(this.#position);
+    if (this.#lastSequence < this.#snapshotEnd) {
+      return this.#stop("corrupt", `damaged within the checkpoint (record ${this.#lastSequence + 1}), which was synced before this file got its name`);
+    }
+    if (rest.every((byte) => byte === LF || byte === NUL)) return this.#result("intact", []);
+    const stray = this.#strayFrames();
+    const later = stray.find((frame) => frame.batch > this.#lastSequence + 1);
+    if (later === undefined) {
+      return this.#result("torn", stray, `record ${this.#lastSequence + 1} is incomplete: a write that was cut short (${rest.length} bytes)`);
+    }
+    const message = `record ${this.#lastSequence + 1} is damaged, and record ${later.sequence} of a later batch behind it is whole: data that had been acknowledged was changed`;
+    return this.#result("corrupt", stray, message);
+  }
+
+  #stop(outcome: "corrupt", message: string): SegmentScan {
+    return this.#result(outcome, this.#strayFrames(), message);
+  }
+
+  #strayFrames(): ScannedFrame[] {
+    return findFrames(this.#header.salt, this.#bytes.subarray(this.#position)).flatMap(({ frame, offset }) => {
+      const record = decodeRecord(frame.body);
+      const position = this.#position + offset;
+      const line = this.#line + countLineFeeds(this.#bytes, this.#position, position);
+      const isSnapshot = frame.sequence <= this.#snapshotEnd;
+      return record.ok ? [{ ...frame, record: record.value, line, offset: position, isSnapshot }] : [];
+    });
+  }
+
+  #result(outcome: "intact" | "torn" | "corrupt", stray: readonly ScannedFrame[], message?: string): SegmentScan {
+    const problem = message === undefined ? {} : { problem: { segment: this.#name, line: this.#line, byte: this.#position, message } };
+    return {
+      name: this.#name,
+      header: this.#header,
+      frames: this.#frames,
+      stray,
+      lastSequence: this.#lastSequence,
+      lastHash: this.#lastHash,
+      goodBytes: this.#position,
+      outcome,
+      ...problem,
+    };
+  }
+}
+
+function countLineFeeds(bytes: Uint8Array, from: number, to: number): number {
+  let count = 0;
+  for (let position = bytes.indexOf(LF, from); position !== -1 && position < to; position = bytes.indexOf(LF, position + 1)) count++;
+  return count;
+}
+
+/** "0000000000000001.journal line 12 (byte 3456): …" */
+export function formatProblem(problem: JournalProblem): string {
+  return `${problem.segment} line ${problem.line} (byte ${problem.byte}): ${problem.message}`;
+}

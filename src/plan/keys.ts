@@ -1,0 +1,47 @@
+/**
+ * Config keys: their order, and which of them Proxmox owns. Indexed keys ("net10") sort by number.
+ */
+
+const DIGIT_ZERO = 48;
+const DIGIT_NINE = 57;
+
+/** Keys that Proxmox writes itself (docs/proxmox.md row 11); a declaration cannot change them. */
+const SERVER_OWNED: ReadonlySet<string> = new Set([
+  "digest", "lock", "lxc", "meta", "parent", "pending", "runningcpu", "runningmachine", "running-nets-host-mtu",
+  "snapshots", "snapstate", "snaptime", "vmgenid", "vmstate",
+]);
+
+export function isServerOwned(key: string): boolean {
+  return SERVER_OWNED.has(key);
+}
+
+const NETWORK_KEY = /^net\d+$/;
+
+export function isNetworkKey(key: string): boolean {
+  return NETWORK_KEY.test(key);
+}
+
+/** Keys whose values must not be shown. Container `env` commonly carries tokens, like `cipassword`. */
+export function isSecretKey(key: string): boolean {
+  return key === "cipassword" || key === "env";
+}
+
+/** Natural order: by name without its index, then by the index; total over all texts. */
+export function compareKeys(left: string, right: string): number {
+  const leftStem = left.slice(0, stemLength(left));
+  const rightStem = right.slice(0, stemLength(right));
+  if (leftStem !== rightStem) return leftStem < rightStem ? -1 : 1;
+  if (left.length !== right.length) return left.length - right.length;
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** Length without trailing digits. */
+function stemLength(key: string): number {
+  let end = key.length;
+  while (end > 0) {
+    const code = key.charCodeAt(end - 1);
+    if (code < DIGIT_ZERO || code > DIGIT_NINE) break;
+    end -= 1;
+  }
+  return end;
+}

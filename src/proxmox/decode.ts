@@ -1,0 +1,58 @@
+import type { InferOutput } from "valibot";
+import type { GuestKind } from "../guest/key.ts";
+import type { HaStatus, RunState } from "../guest/observed.ts";
+import type { GuestListEntry, GuestStatus, TaskRecord } from "../ports/proxmox-api.ts";
+import { cleanText } from "./faults.ts";
+import type { guestListSchema, guestStatusSchema, taskListSchema } from "./schemas.ts";
+import { parseUpid } from "./upid.ts";
+
+/** One row of a node's guest list. */
+export function listEntry(kind: GuestKind, row: InferOutput<typeof guestListSchema>[number]): GuestListEntry {
+  const { status } = row;
+  return {
+    kind,
+    vmid: row.vmid,
+    name: row.name ?? undefined,
+    runState: status === "running" || status === "stopped" ? status : "unknown",
+    isTemplate: row.template === true,
+    lock: row.lock ?? undefined,
+  };
+}
+
+/** The answer of status/current. */
+export function guestStatus(row: InferOutput<typeof guestStatusSchema>): GuestStatus {
+  const ha = row.ha ?? undefined;
+  const state = ha?.state ?? undefined;
+  const status: HaStatus | undefined = ha === undefined ? undefined : { isManaged: ha.managed === true, ...(state === undefined ? {} : { state }) };
+  return {
+    runState: runState(row.status ?? undefined, row.qmpstatus ?? undefined),
+    lock: row.lock ?? undefined,
+    ha: status,
+    isTemplate: row.template === true,
+  };
+}
+
+/** Containers have no qmpstatus. A QEMU that is there but does not run guest code (paused, prelaunch, io-error, …) is paused. */
+function runState(status: string | undefined, qmpStatus: string | undefined): RunState {
+  if (status === "stopped") return "stopped";
+  if (status !== "running") return "unknown";
+  return qmpStatus === undefined || qmpStatus === "running" ? "running" : qmpStatus === "stopped" ? "stopped" : "paused";
+}
+
+/** One row of a task list; what the UPID says wins, since finished rows list the user without its token. */
+export function taskRecord(row: InferOutput<typeof taskListSchema>[number]): TaskRecord {
+  const parsed = parseUpid(row.upid);
+  const hasEnded = (row.endtime ?? undefined) !== undefined;
+  // Rows of running tasks say "RUNNING" on a node, nothing in the cluster's list.
+  const isRunning = !hasEnded && (row.status ?? "RUNNING") === "RUNNING";
+  return {
+    upid: row.upid,
+    node: parsed?.node ?? row.node,
+    type: parsed?.type ?? row.type,
+    id: parsed?.id ?? row.id ?? "",
+    user: parsed?.user ?? row.user,
+    startedAt: parsed?.startedAt ?? row.starttime ?? 0,
+    isRunning,
+    exit: isRunning ? undefined : cleanText(row.status ?? ""),
+  };
+}

@@ -1,0 +1,329 @@
+import type { DesiredState } from "../desired/model.ts";
+import { isHeldByBlastRadius } from "../plan/blast-radius.ts";
+import type { Result } from "../ports/errors.ts";
+import { GuestRunner } from "./guest-runner.ts";
+import { HostConditions } from "./host-conditions.ts";
+import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
+import type { Pause } from "./pauses.ts";
+import { REVISION_SHOWN, RevisionGate } from "./revision.ts";
+import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
+
+/**
+ * The engine: one loop that looks at the host and wakes guests; guest-job.ts does the rest in each
+ * guest's lane. Level-triggered: a wake-up carries only a vmid. It promises that one guest's trouble
+ * never delays another's, that nothing is sent before the first full read, and that a failed pass is
+ * just a failed pass. Health, metrics and the command line read it; they never reach in.
+ */
+
+/** Configs re-read in one poll where changes do not announce themselves. */
+export const REREADS_PER_POLL_MAX = 50;
+
+/** Journals that cannot be written are tried again this often. */
+const JOURNAL_RETRY_MS = 3_000;
+
+/** How often `run --once` looks whether what only needs time is over. */
+const ONCE_RECHECK_MS = 1_000;
+
+export class Engine {
+  readonly #deps: EngineDeps;
+  readonly #settings: EngineSettings;
+  readonly #revision: RevisionGate;
+  readonly #conditions: HostConditions;
+  readonly #runner: GuestRunner;
+  readonly #stopActing = new AbortController();
+  readonly #stopWaiting = new AbortController();
+  #wake: (() => void) | undefined;
+  #snapshot: HostSnapshot | undefined;
+  #facts: HostFacts | undefined;
+  #isFirstReadDone = false;
+  #isDesiredDue = true;
+  #isResyncDue = true;
+  #lastResyncMs = Number.NEGATIVE_INFINITY;
+  #lastJournalTryMs = Number.NEGATIVE_INFINITY;
+  #rereadCursor = 0;
+  #cycleStartedMs: number | undefined;
+  #lastProgressMs: number;
+  #loop: Promise<void> | undefined;
+  /** Passes never overlap, whoever asks for one. */
+  #passing: Promise<void> = Promise.resolve();
+
+  constructor(deps: EngineDeps, settings: EngineSettings) {
+    this.#deps = deps;
+    this.#settings = settings;
+    this.#revision = new RevisionGate(deps.journal);
+    this.#conditions = new HostConditions(deps.tracker, deps.clock, () => this.generation());
+    this.#lastProgressMs = deps.clock.monotonic();
+    this.#runner = new GuestRunner(deps, settings, {
+      revision: this.#revision,
+      conditions: this.#conditions,
+      stopActing: this.#stopActing.signal,
+      stopWaiting: this.#stopWaiting.signal,
+      snapshot: () => this.#snapshot,
+      facts: () => this.#facts,
+      progressed: () => this.#progressed(),
+      hostFailed: () => {
+        this.#isResyncDue = true;
+      },
+    });
+  }
+
+  /** Starts the loop: a pass every poll interval, a full one every resync interval. */
+  start(): void {
+    this.#deps.desired.watch(() => {
+      this.#isDesiredDue = true;
+      this.#wake?.();
+    });
+    this.#loop = this.#run();
+  }
+
+  /** No new acts from now on; waits for running ones at most `timeoutMs`, journals their outcomes. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#stopActing.abort();
+    this.#wake?.();
+    this.#deps.desired.close();
+    const cancel = this.#deps.clock.schedule(timeoutMs, () => this.#stopWaiting.abort());
+    await this.#loop;
+    while (this.#runner.actsRunning() > 0 && !this.#stopWaiting.signal.aborted) await this.#deps.clock.sleep(20, this.#stopWaiting.signal);
+    cancel();
+    this.#stopWaiting.abort();
+  }
+
+  /** One full pass and everything it starts, for `run --once`; waits for what only needs time until `deadlineMs`. */
+  async runOnce(deadlineMs: number, onProgress: () => void = () => {}): Promise<void> {
+    for (;;) {
+      this.requestResync();
+      await this.#pass();
+      while (this.#deps.lanes.depth() > 0 && !this.#stopWaiting.signal.aborted) {
+        await this.#deps.clock.sleep(10, this.#stopWaiting.signal);
+        onProgress();
+      }
+      const isOver = this.#deps.clock.monotonic() >= deadlineMs || this.#stopActing.signal.aborted;
+      if (isOver || !this.#runner.hasUnfinished()) return;
+      await this.#deps.clock.sleep(ONCE_RECHECK_MS, this.#stopActing.signal);
+    }
+  }
+
+  /** Asks for a full pass now. */
+  requestResync(): void {
+    this.#isResyncDue = true;
+    this.#isDesiredDue = true;
+    this.#wake?.();
+  }
+
+  /** Something a person said (pause, resume, resolve) changed what may happen. */
+  refresh(): void {
+    this.#runner.situations.refresh();
+    for (const vmid of this.#revision.newest()?.guests.keys() ?? []) this.#runner.wake(vmid);
+    this.#wake?.();
+  }
+
+  /** Accepts the newest revision if `revision` names it (RevisionGate.acceptNamed). */
+  async accept(revision: string): Promise<Result<string>> {
+    const accepted = await this.#revision.acceptNamed(revision);
+    if (this.#revision.standing() === "accepted") this.#conditions.revisionInForce();
+    if (accepted.ok) this.refresh();
+    return accepted;
+  }
+
+  /** Milliseconds since the loop last got anywhere; a failed pass counts as progress. */
+  stalledMs(): number {
+    return this.#deps.clock.monotonic() - this.#lastProgressMs;
+  }
+
+  /** The newest revision; empty before the first load. */
+  generation(): string {
+    return this.#revision.newest()?.revision ?? "";
+  }
+
+  revisionHeld(): { readonly revision: string; readonly message: string } | undefined {
+    const newest = this.#revision.newest();
+    if (newest === undefined || this.#revision.standing() !== "held") return undefined;
+    return { revision: newest.revision, message: this.#revision.heldMessage() };
+  }
+
+  pauses(): readonly Pause[] {
+    return this.#runner.situations.pauses();
+  }
+
+  /** Every declared guest that was reconciled, by vmid. */
+  guests(): readonly GuestView[] {
+    return this.#runner.views();
+  }
+
+  /** The host's guests as last polled; undefined before the first poll. */
+  snapshot(): HostSnapshot | undefined {
+    return this.#snapshot;
+  }
+
+  backoffCount(): number {
+    return this.#runner.backoffCount();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!this.#stopActing.signal.aborted) {
+      const nap = new AbortController();
+      this.#wake = () => nap.abort();
+      try {
+        await this.#pass();
+      } catch (error) {
+        // A defect in a pass must not end the loop: the next pass reads everything anew.
+        log.error("a pass failed unexpectedly", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+        this.#isResyncDue = true;
+      }
+      this.#progressed();
+      await clock.sleep(this.#settings.pollIntervalMs, AbortSignal.any([nap.signal, this.#stopActing.signal]));
+    }
+  }
+
+  #pass(): Promise<void> {
+    const pass = this.#passing.then(() => this.#passNow());
+    this.#passing = pass.catch(() => {});
+    return pass;
+  }
+
+  async #passNow(): Promise<void> {
+    await this.#healJournal();
+    const isDue = this.#isResyncDue || this.#deps.clock.monotonic() - this.#lastResyncMs >= this.#settings.resyncIntervalMs;
+    if (this.#isDesiredDue || isDue) await this.#loadDesired();
+    this.#runner.situations.refresh();
+    const poll = await this.#deps.source.poll();
+    this.#progressed();
+    if (!poll.ok) return this.#conditions.unreachable(poll.error);
+    const isResync = isDue || this.#isResyncDue || poll.value.mustResync;
+    if (!(await this.#refreshFacts(isResync))) return;
+    this.#snapshot = await this.#withLocations(poll.value.snapshot, isResync);
+    if (isResync || this.#deps.source.asksProxmox) this.#conditions.reachable();
+    await this.#attend(isResync, poll.value.changed);
+  }
+
+  async #attend(isResync: boolean, changed: ReadonlySet<number>): Promise<void> {
+    const state = this.#revision.newest();
+    this.#retainDeclared(state);
+    if (state !== undefined) await this.#judgeRevision(state);
+    else if (this.#deps.desired.kind !== "empty") return;
+    this.#isFirstReadDone = true;
+    this.#conditions.firstReadDone();
+    if (state !== undefined) this.#wakeGuests([...state.guests.keys()], isResync, changed);
+    this.#wakeOpenOperations();
+    if (isResync) this.#resynced();
+  }
+
+  #resynced(): void {
+    this.#isResyncDue = false;
+    this.#lastResyncMs = this.#deps.clock.monotonic();
+    this.#deps.observer.resynced(this.#deps.clock.now());
+  }
+
+  async #loadDesired(): Promise<void> {
+    this.#isDesiredDue = false;
+    const report = await this.#deps.desired.load();
+    const before = this.#revision.newest();
+    if (report.state !== undefined && report.state !== before) {
+      this.#revision.offer(report.state);
+      if (report.state.revision !== before?.revision) this.#isResyncDue = true;
+    }
+    this.#conditions.desired(this.#deps.desired.kind, report);
+  }
+
+  async #healJournal(): Promise<void> {
+    const { journal, clock } = this.#deps;
+    const { state } = journal.health();
+    const isHealable = state !== "healthy" && state !== "corrupt" && state !== "closed";
+    if (isHealable && clock.monotonic() - this.#lastJournalTryMs >= JOURNAL_RETRY_MS) {
+      this.#lastJournalTryMs = clock.monotonic();
+      await journal.reopen();
+    }
+    this.#conditions.journal(journal.health());
+    this.#conditions.clock(journal.lastRecordedAtMs());
+  }
+
+  /** True when the rarely changing facts are known. */
+  async #refreshFacts(isResync: boolean): Promise<boolean> {
+    if (!isResync && this.#facts !== undefined) return true;
+    const facts = await this.#deps.source.facts();
+    if (!facts.ok) {
+      this.#conditions.unreachable(facts.error);
+      return false;
+    }
+    const quorum = await this.#deps.api.hasQuorum();
+    if (quorum.ok) this.#conditions.quorum(quorum.value);
+    this.#facts = facts.value;
+    return true;
+  }
+
+  /** Declared guests that are not here may be on another node: asked when one went missing and at a resync. */
+  async #withLocations(snapshot: HostSnapshot, isResync: boolean): Promise<HostSnapshot> {
+    const declared = this.#revision.newest()?.guests;
+    if (declared === undefined || snapshot.elsewhere.size > 0) return snapshot;
+    const absent = [...declared.keys()].filter((vmid) => !snapshot.guests.has(vmid));
+    const before = this.#snapshot;
+    const hasNews = absent.some((vmid) => before === undefined || before.guests.has(vmid));
+    if (absent.length === 0) return snapshot;
+    if (!isResync && !hasNews) return { ...snapshot, elsewhere: before?.elsewhere ?? snapshot.elsewhere };
+    const located = await this.#deps.source.locate(absent);
+    return { ...snapshot, elsewhere: located.ok ? located.value : (before?.elsewhere ?? snapshot.elsewhere) };
+  }
+
+  #retainDeclared(state: DesiredState | undefined): void {
+    this.#runner.retain((vmid) => state?.guests.has(vmid) === true);
+  }
+
+  /**
+   * The first pass, and each revision that was never in force: reads every declared guest, sends nothing,
+   * counts whom the revision would change. A guest that cannot be read counts as changed.
+   */
+  async #judgeRevision(state: DesiredState): Promise<void> {
+    const isDecided = this.#revision.standing() !== "undecided";
+    if (isDecided && this.#isFirstReadDone) return;
+    const surveyed = await Promise.all([...state.guests.values()].map((desired) => this.#runner.survey(desired)));
+    if (!isDecided) await this.#decide(state, surveyed.filter((guest) => guest.isAffected).length);
+    this.#conditions.revision(this.#revision);
+  }
+
+  async #decide(state: DesiredState, affected: number): Promise<void> {
+    const { maxAffectedPercent, isDryRun } = this.#settings;
+    const hostGuests = this.#snapshot?.guests.size ?? 0;
+    const shown = state.revision.slice(0, REVISION_SHOWN);
+    if (isHeldByBlastRadius({ affected, hostGuests, maxAffectedPercent })) {
+      return this.#revision.hold(
+        `revision ${shown} would change ${affected} of ${hostGuests} guests, the limit is ${maxAffectedPercent} % (maxAffectedPercent); ` +
+          `look at it with "agent plan", then let it through with "agent accept ${shown}"`,
+      );
+    }
+    if (isDryRun) return;
+    const accepted = await this.#revision.accept();
+    if (!accepted.ok) this.#deps.log.warn("the accepted revision could not be journaled; it is judged again after a restart", { error: accepted.error.message });
+  }
+
+  #wakeGuests(vmids: readonly number[], isResync: boolean, changed: ReadonlySet<number>): void {
+    for (const vmid of vmids) if (isResync || changed.has(vmid) || this.#runner.isDue(vmid)) this.#runner.wake(vmid);
+    if (isResync) this.#cycleStartedMs = this.#deps.clock.monotonic();
+    else if (!this.#deps.source.announcesConfigChanges) this.#rereadSome(vmids);
+  }
+
+  #wakeOpenOperations(): void {
+    for (const operation of this.#deps.journal.openOperations()) this.#runner.wake(operation.guest.vmid);
+  }
+
+  /** Off the host nothing announces a config edit: every declared guest is re-read in turn. */
+  #rereadSome(vmids: readonly number[]): void {
+    const count = Math.min(REREADS_PER_POLL_MAX, vmids.length);
+    for (let step = 0; step < count; step++) {
+      const vmid = vmids[this.#rereadCursor % vmids.length];
+      this.#rereadCursor += 1;
+      if (vmid !== undefined && !this.#runner.isBackedOff(vmid)) this.#runner.wake(vmid);
+      if (this.#rereadCursor % vmids.length === 0) this.#cycled();
+    }
+  }
+
+  #cycled(): void {
+    const nowMs = this.#deps.clock.monotonic();
+    if (this.#cycleStartedMs !== undefined) this.#deps.observer.cycled((nowMs - this.#cycleStartedMs) / 1000);
+    this.#cycleStartedMs = nowMs;
+  }
+
+  #progressed(): void {
+    this.#lastProgressMs = this.#deps.clock.monotonic();
+  }
+}

@@ -1,0 +1,257 @@
+import type { DesiredGuest } from "../desired/model.ts";
+import { actionDigest } from "../gate/action-digest.ts";
+import type { ApprovedAction } from "../gate/types.ts";
+import { formatGuestKey } from "../guest/key.ts";
+import type { ObservedGuest } from "../guest/observed.ts";
+import type { Operation } from "../journal/types.ts";
+import type { Release } from "../lanes/limiter.ts";
+import type { GuestSituation } from "../plan/input.ts";
+import type { PlanCache } from "../plan/plan-cache.ts";
+import { unreachable } from "../ports/errors.ts";
+import type { Log } from "../ports/log.ts";
+import type { ProxmoxApi, ProxmoxFault } from "../ports/proxmox-api.ts";
+import { act, journalGuest, type ActDeps, type ActResult } from "./act.ts";
+import type { GuestOutcome, ReconcileResult } from "./guest-conditions.ts";
+import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
+import { isPowerAct, lookAtGuest, type Look } from "./look.ts";
+import { settleOperation, type SettleDeps } from "./settle.ts";
+
+/** Reads and acts in one reconcile, at most: a guest that needs more is finished by the next pass. */
+const ROUNDS_MAX = 24;
+
+/** Digest conflicts in one reconcile before the guest waits: somebody else is writing all the time. */
+const CONFLICTS_MAX = 5;
+
+/** Everything one guest's job needs from the engine; the engine owns what outlives a job. */
+export interface GuestJobContext extends ActDeps {
+  readonly api: ProxmoxApi;
+  readonly log: Log;
+  readonly cache: PlanCache;
+  readonly settle: SettleDeps;
+  snapshot(): HostSnapshot;
+  facts(): HostFacts;
+  /** The host as it is right now, for a power act. */
+  freshSnapshot(): Promise<HostSnapshot | ProxmoxFault>;
+  situationOf(desired: DesiredGuest, snapshot: HostSnapshot): GuestSituation;
+  openOperationsOf(vmid: number): readonly Operation[];
+  /** Why nothing may be sent for this guest although acts are approved; undefined when it may. */
+  actBarrier(desired: DesiredGuest): { readonly result: ReconcileResult; readonly message: string } | undefined;
+  /** A place among the running acts (and starts); undefined when the agent is stopping. */
+  acquireSlot(action: ApprovedAction): Promise<Release | undefined>;
+  /** Was something of this guest deferred when it was reconciled last? */
+  hadDeferred(vmid: number): boolean;
+  isStopping(): boolean;
+  onActed(action: ApprovedAction, result: ActResult): void;
+}
+
+/** What a job found and did. `retry`: "backoff" after failures, "soon" when only time is missing. */
+export interface GuestJobOutcome extends GuestOutcome {
+  readonly retry: "none" | "soon" | "backoff";
+  readonly fault: ProxmoxFault | undefined;
+  /** The guest as it was read last; undefined when it was not. */
+  readonly observed: ObservedGuest | undefined;
+}
+
+/**
+ * Brings one guest to its declaration, in its lane: settle what is open, then read → plan → gate →
+ * intent → act → outcome → read again, until nothing is left that may be done now. Whatever woke it,
+ * it is the same function; nothing that Proxmox or the disk do makes it throw.
+ */
+export async function reconcileGuest(context: GuestJobContext, desired: DesiredGuest): Promise<GuestJobOutcome> {
+  const unsettled = await settleOpen(context, desired);
+  if (unsettled !== undefined) return unsettled;
+  const run = new GuestRun(context, desired);
+  try {
+    return await run.converge();
+  } finally {
+    run.releaseSlot();
+  }
+}
+
+async function settleOpen(context: GuestJobContext, desired: DesiredGuest): Promise<GuestJobOutcome | undefined> {
+  for (const operation of context.openOperationsOf(desired.vmid)) {
+    const settlement = await settleOperation(context.settle, operation);
+    switch (settlement.kind) {
+      case "settled":
+        context.log.info("settled an act of earlier", {
+          guest: formatGuestKey(desired), operation: settlement.operation.id, action: settlement.operation.action,
+          state: settlement.operation.state, detail: settlement.operation.detail,
+        });
+        break;
+      case "waiting":
+        return bare(context, desired, "settling", settlement.message, "soon");
+      case "unknown":
+        return bare(context, desired, "unknown", settlement.message, "none");
+      default:
+        return unreachable(settlement);
+    }
+  }
+  return undefined;
+}
+
+/** One convergence of one guest: holds the slot and what was already tried. */
+class GuestRun {
+  readonly #context: GuestJobContext;
+  readonly #desired: DesiredGuest;
+  readonly #done = new Set<string>();
+  #slot: { readonly isStart: boolean; readonly release: Release } | undefined;
+  #conflicts = 0;
+  #acted = false;
+  /** A power act was sent: run states of before it are worthless. */
+  #isSnapshotStale = false;
+
+  constructor(context: GuestJobContext, desired: DesiredGuest) {
+    this.#context = context;
+    this.#desired = desired;
+  }
+
+  releaseSlot(): void {
+    this.#slot?.release();
+    this.#slot = undefined;
+  }
+
+  async converge(): Promise<GuestJobOutcome> {
+    const outcome = await this.#rounds();
+    this.#recordHeld(outcome);
+    return outcome;
+  }
+
+  /** The gate's no, in the journal: one record when it changes, none a pass. */
+  #recordHeld({ observed, plan }: GuestJobOutcome): void {
+    if (observed === undefined || plan === undefined) return;
+    const kept = plan.deferred.map(({ key, reason }) => `${key}: ${reason}`).join("; ");
+    if (kept === "" && !this.#context.hadDeferred(observed.vmid)) return;
+    void this.#context.journal.recordVerdict(journalGuest(observed), "deferred", kept === "" ? "allowed" : "held", kept === "" ? "nothing is deferred any more" : kept);
+  }
+
+  async #rounds(): Promise<GuestJobOutcome> {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const look = await this.#look();
+      const outcome = await this.#step(look);
+      if (outcome !== undefined) return outcome;
+    }
+    return this.#outcome(undefined, "failed", `not done after ${ROUNDS_MAX} rounds; goes on later`, "backoff");
+  }
+
+  /** One read, and at most one act. Undefined: look again. */
+  async #step(look: Look): Promise<GuestJobOutcome | undefined> {
+    const action = look.approved[0];
+    if (action === undefined || look.observed === undefined) return this.#conclude(look);
+    const barrier = this.#context.actBarrier(this.#desired);
+    if (barrier !== undefined) return this.#outcome(look, barrier.result, barrier.message, "none");
+    if (this.#done.has(actionDigest(action))) {
+      const message = `Proxmox took ${describe(action)} and still reads back differently; not sent again for now`;
+      return this.#outcome(look, "failed", message, "backoff");
+    }
+    if (!(await this.#haveSlotFor(action))) {
+      return this.#context.isStopping() ? this.#outcome(look, "stopping", "", "none") : undefined;
+    }
+    const result = await act(this.#context, action, look.observed);
+    this.#context.onActed(action, result);
+    this.#isSnapshotStale ||= isPowerAct(action);
+    return this.#afterAct(look, action, result);
+  }
+
+  #afterAct(look: Look, action: ApprovedAction, result: ActResult): GuestJobOutcome | undefined {
+    switch (result.kind) {
+      case "succeeded":
+        this.#acted = true;
+        this.#done.add(actionDigest(action));
+        return undefined;
+      case "conflict":
+        this.#conflicts += 1;
+        return this.#conflicts < CONFLICTS_MAX ? undefined : this.#outcome(look, "failed", "the config keeps changing while it is being written", "backoff");
+      case "failed":
+        return this.#outcome(look, "failed", `${describe(action)} failed: ${result.message}`, "backoff", result.fault);
+      case "unsettled":
+        return this.#outcome(look, "settling", `${describe(action)}: ${result.message}`, "soon");
+      case "not_journaled":
+        return this.#outcome(look, "journal_unavailable", `${describe(action)} was not sent: ${result.message}`, "soon");
+      default:
+        return unreachable(result);
+    }
+  }
+
+  /** Nothing (more) to do now: says how the guest stands. */
+  #conclude(look: Look): GuestJobOutcome {
+    const { plan } = look;
+    switch (plan.standing) {
+      case "unreadable":
+        return this.#outcome(look, "unreadable", plan.message, "backoff", look.fault);
+      case "conflict":
+        return this.#outcome(look, "conflict", plan.message, "none");
+      case "missing":
+      case "on_other_node":
+        return this.#outcome(look, look.plan.deferred.length === 0 && plan.standing === "missing" ? "in_sync" : "missing", plan.message, "none");
+      case "ignored":
+        return this.#outcome(look, "ignored", "", "none");
+      case "observed":
+        return this.#outcome(look, "observing", "", "none");
+      case "managed":
+        return this.#concludeManaged(look);
+      default:
+        return unreachable(plan.standing);
+    }
+  }
+
+  #concludeManaged(look: Look): GuestJobOutcome {
+    const hold = look.plan.holds[0];
+    if (hold !== undefined && look.plan.withheld.length > 0) return this.#outcome(look, "held", hold.message, "soon");
+    if (look.plan.deferred.length > 0) return this.#outcome(look, "deferred", "", "none");
+    return this.#outcome(look, this.#acted ? "acted" : "in_sync", "", "none");
+  }
+
+  /**
+   * True when the slot the action needs is already held. Getting one may have taken minutes, so the
+   * guest is then read again before anything is sent.
+   */
+  async #haveSlotFor(action: ApprovedAction): Promise<boolean> {
+    const isStart = action.type === "start";
+    if (this.#slot !== undefined && this.#slot.isStart === isStart) return true;
+    this.releaseSlot();
+    const release = await this.#context.acquireSlot(action);
+    if (release !== undefined) this.#slot = { isStart, release };
+    return false;
+  }
+
+  async #look(): Promise<Look> {
+    const context = this.#context;
+    if (!this.#isSnapshotStale) {
+      const look = await this.#lookWith(context.snapshot());
+      const next = look.approved[0];
+      // A power act is decided on the state of this moment, not of the last poll.
+      if (next === undefined || !isPowerAct(next) || this.#slot === undefined) return look;
+    }
+    const fresh = await context.freshSnapshot();
+    return this.#lookWith("code" in fresh ? context.snapshot() : fresh, "code" in fresh ? fresh : undefined);
+  }
+
+  /** `fault`: the host could not be looked at; what was read of the guest is shown, and nothing is sent. */
+  async #lookWith(snapshot: HostSnapshot, fault?: ProxmoxFault): Promise<Look> {
+    const { api, cache } = this.#context;
+    const look = await lookAtGuest({
+      api, cache, desired: this.#desired, snapshot, facts: this.#context.facts(), situation: this.#context.situationOf(this.#desired, snapshot),
+    });
+    if (fault === undefined) return look;
+    return { ...look, approved: [], plan: { ...look.plan, standing: "unreadable", message: fault.message }, fault };
+  }
+
+  #outcome(look: Look | undefined, result: ReconcileResult, message: string, retry: GuestJobOutcome["retry"], fault?: ProxmoxFault): GuestJobOutcome {
+    return {
+      result, message, retry, fault,
+      desired: this.#desired,
+      plan: look?.plan,
+      observed: look?.observed,
+      pausedReason: this.#context.situationOf(this.#desired, this.#context.snapshot()).pausedReason,
+    };
+  }
+}
+
+function bare(context: GuestJobContext, desired: DesiredGuest, result: ReconcileResult, message: string, retry: GuestJobOutcome["retry"]): GuestJobOutcome {
+  const { pausedReason } = context.situationOf(desired, context.snapshot());
+  return { result, desired, plan: undefined, observed: undefined, message, retry, fault: undefined, pausedReason };
+}
+
+function describe(action: ApprovedAction): string {
+  return action.type === "set_config" ? `set_config (${action.changes.map((change) => change.key).join(", ")})` : action.type;
+}

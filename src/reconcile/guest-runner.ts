@@ -1,0 +1,304 @@
+import type { DesiredGuest } from "../desired/model.ts";
+import type { ApprovedAction } from "../gate/types.ts";
+import { formatGuestKey, type GuestKey } from "../guest/key.ts";
+import { Limiter, type Release } from "../lanes/limiter.ts";
+import { countAffected } from "../plan/blast-radius.ts";
+import { PlanCache } from "../plan/plan-cache.ts";
+import type { ProxmoxFault } from "../ports/proxmox-api.ts";
+import { Backoff } from "../schedule/backoff.ts";
+import type { ActResult } from "./act.ts";
+import { recordConditions, type ReconcileResult } from "./guest-conditions.ts";
+import { reconcileGuest, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
+import type { HostConditions } from "./host-conditions.ts";
+import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
+import { lookAtGuest } from "./look.ts";
+import { observeGuest } from "./observe.ts";
+import type { RevisionGate } from "./revision.ts";
+import { bareDeclaration, guestKeyOf } from "./settle.ts";
+import { SettleWindows } from "./settle-windows.ts";
+import { Situations } from "./situations.ts";
+import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
+
+/** Guests read at the same time by a survey or a burst of wake-ups; the client bounds requests further. */
+const CONCURRENT_LOOKS_MAX = 64;
+
+interface GuestRecord {
+  readonly view: GuestView;
+  /** Wants another look at the next poll (held, settling). */
+  readonly isWaiting: boolean;
+  /** Failed: another look when the backoff allows. */
+  readonly isBackedOff: boolean;
+}
+
+/** What the runner needs of the engine's loop. */
+export interface RunnerWorld {
+  readonly revision: RevisionGate;
+  readonly conditions: HostConditions;
+  /** Aborted when no new act may start. */
+  readonly stopActing: AbortSignal;
+  /** Aborted when running acts are no longer waited for. */
+  readonly stopWaiting: AbortSignal;
+  snapshot(): HostSnapshot | undefined;
+  facts(): HostFacts | undefined;
+  progressed(): void;
+  /** A guest could not be reached for a reason that is not the guest's. */
+  hostFailed(): void;
+}
+
+/**
+ * Runs guests: wakes them in their lanes, bounds how many read and act at once, remembers how each one
+ * stands, and when a failed one may be tried again.
+ */
+export class GuestRunner {
+  readonly #deps: EngineDeps;
+  readonly #settings: EngineSettings;
+  readonly #world: RunnerWorld;
+  readonly #backoff: Backoff;
+  readonly #cache = new PlanCache();
+  readonly #looks = new Limiter(CONCURRENT_LOOKS_MAX);
+  readonly #acts: Limiter;
+  readonly #starts: Limiter;
+  readonly #records = new Map<number, GuestRecord>();
+  readonly #windows: SettleWindows;
+  readonly situations: Situations;
+
+  constructor(deps: EngineDeps, settings: EngineSettings, world: RunnerWorld) {
+    this.#deps = deps;
+    this.#settings = settings;
+    this.#world = world;
+    this.#backoff = new Backoff(deps.clock, deps.random);
+    this.#acts = new Limiter(settings.maxConcurrentActs);
+    this.#starts = new Limiter(settings.maxConcurrentStarts);
+    this.#windows = new SettleWindows(deps.clock, settings.requestTimeoutMs);
+    this.situations = new Situations({
+      journal: deps.journal, clock: deps.clock, maxConcurrentStarts: settings.maxConcurrentStarts,
+      guests: {
+        declared: () => world.revision.newest()?.guests ?? new Map(),
+        isReadyToStart: (vmid) => this.#isReadyToStart(vmid),
+      },
+    });
+  }
+
+  /** Every guest that was reconciled, by vmid. */
+  views(): readonly GuestView[] {
+    return [...this.#records.values()].map((record) => record.view).sort((a, b) => a.guest.vmid - b.guest.vmid);
+  }
+
+  backoffCount(): number {
+    return this.#backoff.size();
+  }
+
+  /** Acts that are being sent or awaited. */
+  actsRunning(): number {
+    return this.#acts.inUse;
+  }
+
+  /** Does this guest want another look although nothing announced a change? */
+  isDue(vmid: number): boolean {
+    const record = this.#records.get(vmid);
+    return record === undefined || record.isWaiting || (record.isBackedOff && this.#backoff.isReady(vmid));
+  }
+
+  isBackedOff(vmid: number): boolean {
+    return !this.#backoff.isReady(vmid);
+  }
+
+  /** For `run --once`: is there a guest for which only time is missing? */
+  hasUnfinished(): boolean {
+    return [...this.#records.values()].some(
+      ({ view }) => view.result === "settling" || view.plan?.holds.some((hold) => hold.reason === "WaitingForOrder") === true,
+    );
+  }
+
+  /** Wakes one guest: at most one waiting reconcile per lane, further wake-ups join it. */
+  wake(vmid: number): void {
+    const submitted = this.#deps.lanes.submit(vmid, () => this.#reconcile(vmid), { collapse: "reconcile" });
+    if (!submitted.ok) return;
+    void submitted.value.done.then((outcome) => {
+      if (outcome.ok || this.#world.stopActing.aborted) return;
+      this.#deps.log.error("a reconcile failed unexpectedly", { vmid, error: textOf(outcome.error) });
+      this.#backoff.failed(vmid);
+    });
+  }
+
+  /** Forgets guests that are neither declared nor have an open operation. */
+  retain(isKept: (vmid: number) => boolean): void {
+    for (const vmid of [...this.#records.keys()]) {
+      if (isKept(vmid)) continue;
+      this.#records.delete(vmid);
+      this.#backoff.forget(vmid);
+      this.situations.forget(vmid);
+      this.#deps.tracker.forgetGuest(vmid);
+    }
+    this.#cache.retain({ has: isKept });
+  }
+
+  /** Reads a guest and sends nothing: would it be changed? Unreadable counts as yes. */
+  async survey(desired: DesiredGuest): Promise<{ readonly isAffected: boolean }> {
+    const release = await this.#looks.acquire(this.#world.stopActing);
+    if (release === undefined) return { isAffected: true };
+    try {
+      const snapshot = this.#snapshot();
+      const look = await lookAtGuest({
+        api: this.#deps.api, cache: this.#cache, desired, snapshot, facts: this.#facts(), situation: this.situations.of(desired, snapshot),
+      });
+      if (look.observed !== undefined) this.situations.noteObserved(look.observed);
+      this.#world.progressed();
+      if (look.plan.standing === "unreadable") return { isAffected: true };
+      return { isAffected: countAffected([look.plan]) > 0 };
+    } finally {
+      release();
+    }
+  }
+
+  async #reconcile(vmid: number): Promise<void> {
+    if (this.#world.snapshot() === undefined || this.#world.stopActing.aborted) return;
+    const declared = this.#world.revision.newest()?.guests.get(vmid);
+    const desired = declared ?? this.#undeclaredWithOpenAct(vmid);
+    if (desired === undefined) return;
+    const release = await this.#looks.acquire(this.#world.stopActing);
+    if (release === undefined) return;
+    const startedMs = this.#deps.clock.monotonic();
+    try {
+      const outcome = await reconcileGuest(this.#jobContext(release), desired);
+      if (declared !== undefined) this.#conclude(outcome, (this.#deps.clock.monotonic() - startedMs) / 1000);
+    } finally {
+      release();
+      this.#world.progressed();
+    }
+  }
+
+  /** An act of earlier is settled even when its guest is no longer declared; nothing else is done to it. */
+  #undeclaredWithOpenAct(vmid: number): DesiredGuest | undefined {
+    const operation = this.#deps.journal.openOperations().find((open) => open.guest.vmid === vmid);
+    const key = operation === undefined ? undefined : guestKeyOf(operation);
+    return key === undefined ? undefined : bareDeclaration(key);
+  }
+
+  #conclude(outcome: GuestJobOutcome, seconds: number): void {
+    const { clock, tracker, observer } = this.#deps;
+    const { desired } = outcome;
+    const isBackedOff = outcome.retry === "backoff";
+    if (isBackedOff) this.#backoff.failed(desired.vmid);
+    else if (outcome.retry === "none") this.#backoff.forget(desired.vmid);
+    if (outcome.fault !== undefined && this.#world.conditions.guestFault(outcome.fault)) this.#world.hostFailed();
+    if (outcome.observed !== undefined) this.situations.noteObserved(outcome.observed);
+    this.#records.set(desired.vmid, { view: this.#viewOf(outcome), isWaiting: outcome.retry === "soon", isBackedOff });
+    recordConditions(tracker, outcome, { nowMs: clock.now(), generation: this.#world.revision.newest()?.revision ?? "" });
+    observer.reconciled(outcome.result, seconds);
+  }
+
+  #viewOf(outcome: GuestJobOutcome): GuestView {
+    const { vmid, kind } = outcome.desired;
+    const plan = outcome.plan ?? this.#records.get(vmid)?.view.plan;
+    const listed = this.#world.snapshot()?.guests.get(vmid)?.runState;
+    return {
+      guest: { kind, vmid }, name: plan?.name, runState: outcome.observed?.runState ?? listed ?? "absent",
+      result: outcome.result, plan, message: outcome.message,
+    };
+  }
+
+  #jobContext(releaseLook: Release): GuestJobContext {
+    const { api, journal, clock, log } = this.#deps;
+    return {
+      api, journal, clock, log,
+      cache: this.#cache,
+      taskTimeoutMs: this.#settings.taskTimeoutMs,
+      shutdownTimeoutMs: this.#settings.shutdownTimeoutMs,
+      stop: this.#world.stopWaiting,
+      onUpid: (upid) => this.situations.noteOwnTask(upid),
+      settle: {
+        api, journal,
+        facts: this.#facts(),
+        tokenUser: this.#deps.tokenUser(),
+        windowRemainingMs: (operation) => this.#windows.remainingMs(operation),
+        observe: (guest) => this.#observeForSettling(guest),
+      },
+      snapshot: () => this.#snapshot(),
+      facts: () => this.#facts(),
+      freshSnapshot: () => this.#freshSnapshot(),
+      situationOf: (desired, snapshot) => this.situations.of(desired, snapshot),
+      openOperationsOf: (vmid) => journal.openOperations().filter((operation) => operation.guest.vmid === vmid),
+      actBarrier: (desired) => this.#actBarrier(desired),
+      acquireSlot: (action) => {
+        // Acts may take minutes; the place for reading is for those who read.
+        releaseLook();
+        return this.#acquireSlot(action);
+      },
+      hadDeferred: (vmid) => (this.#records.get(vmid)?.view.plan?.deferred.length ?? 0) > 0,
+      isStopping: () => this.#world.stopActing.aborted,
+      onActed: (action, result) => this.#acted(action, result),
+    };
+  }
+
+  #actBarrier(desired: DesiredGuest): { readonly result: ReconcileResult; readonly message: string } | undefined {
+    if (this.#world.stopActing.aborted) return { result: "stopping", message: "" };
+    if (this.#settings.isDryRun) return { result: "dry_run", message: "" };
+    if (!this.#world.revision.isInForce(desired)) return { result: "revision_held", message: this.#world.revision.heldMessage() };
+    const { state, message } = this.#deps.journal.health();
+    if (state === "corrupt" || state === "full" || state === "poisoned" || state === "closed") return { result: "journal_unavailable", message };
+    return undefined;
+  }
+
+  async #acquireSlot(action: ApprovedAction): Promise<Release | undefined> {
+    const start = action.type === "start" ? await this.#starts.acquire(this.#world.stopActing) : () => {};
+    if (start === undefined) return undefined;
+    const place = await this.#acts.acquire(this.#world.stopActing);
+    if (place === undefined) {
+      start();
+      return undefined;
+    }
+    return () => {
+      place();
+      start();
+    };
+  }
+
+  #acted(action: ApprovedAction, result: ActResult): void {
+    const { observer, log } = this.#deps;
+    observer.acted(action, result);
+    const keys = action.type === "set_config" ? { keys: action.changes.map((change) => change.key) } : {};
+    const fields = { guest: formatGuestKey(action.guest), action: action.type, outcome: result.kind, ...keys };
+    if (result.kind === "succeeded") log.info("acted", { ...fields, ...(result.note === "" ? {} : { note: result.note }) });
+    else log.warn("an act did not succeed", { ...fields, ...("message" in result ? { message: result.message } : {}) });
+    if (action.type === "start" && result.kind === "succeeded") this.situations.noteStarted(action.guest.vmid);
+    if (action.type === "shutdown" && result.kind === "failed") this.situations.noteShutdownFailed(action.guest.vmid);
+  }
+
+  /** Others wait for this guest's start only while it is really going to be started. */
+  #isReadyToStart(vmid: number): boolean {
+    if (this.#backoff.failureCount(vmid) > 0 || this.situations.pausedReason(vmid) !== undefined) return false;
+    const holds = this.#records.get(vmid)?.view.plan?.holds ?? [];
+    return holds.every((hold) => hold.reason === "WaitingForOrder");
+  }
+
+  async #freshSnapshot(): Promise<HostSnapshot | ProxmoxFault> {
+    const fresh = await this.#deps.source.look();
+    if (!fresh.ok) return fresh.error;
+    return { ...fresh.value, elsewhere: this.#world.snapshot()?.elsewhere ?? fresh.value.elsewhere };
+  }
+
+  async #observeForSettling(guest: GuestKey) {
+    const snapshot = await this.#freshSnapshot();
+    if ("code" in snapshot) return { unreadable: snapshot.message };
+    const observation = await observeGuest(this.#deps.api, bareDeclaration(guest), snapshot, this.#facts());
+    if (observation.kind === "observed") return observation.guest;
+    return observation.kind === "unreadable" ? { unreadable: observation.message } : ("missing" as const);
+  }
+
+  #snapshot(): HostSnapshot {
+    const snapshot = this.#world.snapshot();
+    if (snapshot === undefined) throw new Error("no guest runs before the first poll");
+    return snapshot;
+  }
+
+  #facts(): HostFacts {
+    const facts = this.#world.facts();
+    if (facts === undefined) throw new Error("no guest runs before the first poll");
+    return facts;
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

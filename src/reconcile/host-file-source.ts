@@ -1,0 +1,117 @@
+import type { HaStatus } from "../guest/observed.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { ProxmoxApi, ProxmoxResult } from "../ports/proxmox-api.ts";
+import type { HostSnapshot as HostFiles, HostWatcher } from "../proxmox/host-watcher.ts";
+import type { HostFacts, HostSnapshot, ListedGuest } from "./host-snapshot.ts";
+import { ApiHostSource, locateOverApi, readFacts, type HostPoll, type HostSource } from "./host-source.ts";
+
+/**
+ * On the host: Proxmox's own files say which guests there are, which configs changed, what runs and
+ * which tasks are at work, without a single request. While they cannot be used (wrong group, pmxcfs
+ * down) the API is asked instead, and everything is read again on every switch.
+ */
+export class FileHostSource implements HostSource {
+  readonly #watcher: HostWatcher;
+  readonly #overApi: ApiHostSource;
+  readonly #api: ProxmoxApi;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #node: string;
+  readonly #changed = new Set<number>();
+  #mode: "starting" | "files" | "api" = "starting";
+  #mustResync = true;
+  #files: HostFiles | undefined;
+
+  constructor(options: { watcher: HostWatcher; api: ProxmoxApi; clock: Clock; log: Log; node: string }) {
+    this.#watcher = options.watcher;
+    this.#api = options.api;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#node = options.node;
+    this.#overApi = new ApiHostSource(options);
+  }
+
+  get announcesConfigChanges(): boolean {
+    return this.#mode === "files";
+  }
+
+  get asksProxmox(): boolean {
+    return this.#mode !== "files";
+  }
+
+  async poll(): Promise<ProxmoxResult<HostPoll>> {
+    const snapshot = this.#read();
+    if (snapshot === undefined) return this.#pollOverApi();
+    const poll: HostPoll = { snapshot, changed: new Set(this.#changed), mustResync: this.#mustResync };
+    this.#changed.clear();
+    this.#mustResync = false;
+    return { ok: true, value: poll };
+  }
+
+  async look(): Promise<ProxmoxResult<HostSnapshot>> {
+    const snapshot = this.#read();
+    return snapshot === undefined ? this.#overApi.look() : { ok: true, value: snapshot };
+  }
+
+  async facts(): Promise<ProxmoxResult<HostFacts>> {
+    const facts = await readFacts(this.#api, this.#node);
+    if (!facts.ok || this.#mode !== "files") return facts;
+    const { tagStyle, haResources } = this.#files ?? { tagStyle: null, haResources: null };
+    const ha = haResources?.map((row): [number, HaStatus] => [row.vmid, { isManaged: true, state: row.state }]);
+    return {
+      ok: true,
+      value: { ...facts.value, tagStyle: tagStyle ?? facts.value.tagStyle, ha: ha === undefined ? facts.value.ha : new Map(ha) },
+    };
+  }
+
+  locate(vmids: readonly number[]): Promise<ProxmoxResult<ReadonlyMap<number, string>>> {
+    return locateOverApi(this.#api, this.#node, vmids);
+  }
+
+  async #pollOverApi(): Promise<ProxmoxResult<HostPoll>> {
+    const poll = await this.#overApi.poll();
+    if (!poll.ok || !this.#mustResync) return poll;
+    this.#mustResync = false;
+    return { ok: true, value: { ...poll.value, mustResync: true } };
+  }
+
+  /** Takes what the files say now; what changed is kept until the next poll. Undefined: the files cannot be used. */
+  #read(): HostSnapshot | undefined {
+    const files = this.#watcher.poll();
+    const problem = files.problems.find(({ path }) => path.includes("/.v"));
+    if (problem !== undefined) {
+      this.#switchTo("api", problem.message);
+      return undefined;
+    }
+    this.#switchTo("files", "");
+    const before = this.#files;
+    this.#files = files;
+    for (const vmid of [...files.changed, ...files.runStateChanged]) this.#changed.add(vmid);
+    if (files.starttimeChanged || hasOtherFacts(before, files)) this.#mustResync = true;
+    return this.#snapshotOf(files);
+  }
+
+  #switchTo(mode: "files" | "api", why: string): void {
+    if (mode === this.#mode) return;
+    if (mode === "api") this.#log.warn("the host's own files cannot be used; asking the API instead", { why });
+    else if (this.#mode === "api") this.#log.info("the host's own files can be used again");
+    this.#mode = mode;
+    this.#mustResync = true;
+  }
+
+  #snapshotOf(files: HostFiles): HostSnapshot {
+    const guests = new Map<number, ListedGuest>();
+    const elsewhere = new Map<number, string>();
+    for (const [vmid, entry] of files.vmlist) {
+      if (entry.node === this.#node) guests.set(vmid, { kind: entry.kind, vmid, runState: files.runStates.get(vmid) ?? "unknown" });
+      else elsewhere.set(vmid, entry.node);
+    }
+    return { guests, elsewhere, tasks: files.activeTasks, takenAtMs: this.#clock.monotonic() };
+  }
+}
+
+/** Another tag style or HA set changes what plans come out as. The watcher gives the same object while nothing moved. */
+function hasOtherFacts(before: HostFiles | undefined, now: HostFiles): boolean {
+  return before !== undefined && (before.tagStyle !== now.tagStyle || before.haResources !== now.haResources);
+}

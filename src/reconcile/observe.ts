@@ -1,0 +1,46 @@
+import type { DesiredGuest } from "../desired/model.ts";
+import { formatGuestKey } from "../guest/key.ts";
+import type { HaStatus, ObservedGuest } from "../guest/observed.ts";
+import type { GuestStatus, ProxmoxApi, ProxmoxFault } from "../ports/proxmox-api.ts";
+import { observeGuest as assembleGuest } from "../proxmox/reader.ts";
+import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
+
+/** What reading one declared guest gave. Never a guess: what cannot be read is said to be unreadable. */
+export type Observation =
+  | { readonly kind: "observed"; readonly guest: ObservedGuest }
+  | { readonly kind: "missing" | "on_other_node"; readonly message: string }
+  | { readonly kind: "unreadable"; readonly message: string; readonly fault: ProxmoxFault | undefined };
+
+/**
+ * Reads one guest: its place from the snapshot, its configuration with one GET of /pending. Run state
+ * comes from the snapshot; `refine` puts status/current in its place right before a power act.
+ */
+export async function observeGuest(api: ProxmoxApi, desired: DesiredGuest, snapshot: HostSnapshot, facts: HostFacts): Promise<Observation> {
+  const listed = snapshot.guests.get(desired.vmid);
+  if (listed === undefined) return absent(desired, snapshot);
+  if (listed.kind !== desired.kind) {
+    return {
+      kind: "unreadable",
+      message: `declared as ${formatGuestKey(desired)}, found ${formatGuestKey(listed)}: correct "kind" in the desired state`,
+      fault: undefined,
+    };
+  }
+  const config = await api.readConfig(desired);
+  if (!config.ok) return { kind: "unreadable", message: config.error.message, fault: config.error };
+  const entry = { ...listed, name: undefined, isTemplate: false, lock: undefined };
+  const guest = assembleGuest(entry, config.value, facts.node);
+  return { kind: "observed", guest: { ...guest, ha: facts.ha === null ? undefined : (facts.ha.get(desired.vmid) ?? UNMANAGED) } };
+}
+
+/** The same guest with what status/current says about run state, lock and HA. */
+export function refine(observed: ObservedGuest, status: GuestStatus): ObservedGuest {
+  return { ...observed, runState: status.runState, lock: status.lock ?? observed.lock, ha: status.ha ?? observed.ha };
+}
+
+const UNMANAGED: HaStatus = { isManaged: false };
+
+function absent(desired: DesiredGuest, snapshot: HostSnapshot): Observation {
+  const node = snapshot.elsewhere.get(desired.vmid);
+  if (node !== undefined) return { kind: "on_other_node", message: `is on node ${node}` };
+  return { kind: "missing", message: "not on this node, and the cluster's list does not have it either" };
+}

@@ -1,0 +1,78 @@
+import type { FactValue, Journal } from "../journal/types.ts";
+import type { Fault, Result } from "../ports/errors.ts";
+
+/**
+ * Hands off: a person paused a guest, or all of them. Pauses are facts in the journal, so they outlive
+ * the process; they end by `resume` or at their time.
+ */
+
+const NAMESPACE = "pause";
+const ALL = "all";
+
+export interface Pause {
+  readonly target: number | "all";
+  /** For a person; empty when none was given. */
+  readonly reason: string;
+  /** RFC 3339. */
+  readonly since: string;
+  /** RFC 3339; absent: until resumed. */
+  readonly until?: string;
+}
+
+/** Writes a pause; durable when it resolves. */
+export function writePause(journal: Journal, pause: Pause): Promise<Result<void>> {
+  const value: Record<string, FactValue> = { reason: pause.reason, since: pause.since };
+  if (pause.until !== undefined) value["until"] = pause.until;
+  return journal.putFact(NAMESPACE, String(pause.target), value);
+}
+
+/** Ends a pause; `false` when there was none. */
+export async function endPause(journal: Journal, target: number | "all"): Promise<Result<boolean>> {
+  if (journal.fact(NAMESPACE, String(target)) === undefined) return { ok: true, value: false };
+  const written = await journal.putFact(NAMESPACE, String(target), null);
+  return written.ok ? { ok: true, value: true } : written;
+}
+
+/** Every pause in force at `nowMs`. */
+export function pausesInForce(facts: ReadonlyMap<string, FactValue>, nowMs: number): readonly Pause[] {
+  const pauses: Pause[] = [];
+  for (const [target, value] of facts) {
+    const pause = readPause(target, value);
+    if (pause !== undefined && !isOver(pause, nowMs)) pauses.push(pause);
+  }
+  return pauses;
+}
+
+/** The text of the pause that covers this guest, or undefined. A guest's own pause is told first. */
+export function pausedReason(pauses: readonly Pause[], vmid: number): string | undefined {
+  const pause = pauses.find((candidate) => candidate.target === vmid) ?? pauses.find((candidate) => candidate.target === ALL);
+  return pause === undefined ? undefined : describePause(pause);
+}
+
+/** "paused since … until …: reason". */
+export function describePause(pause: Pause): string {
+  const until = pause.until === undefined ? "" : ` until ${pause.until}`;
+  const reason = pause.reason === "" ? "" : `: ${pause.reason}`;
+  return `paused since ${pause.since}${until}${reason}`;
+}
+
+function isOver(pause: Pause, nowMs: number): boolean {
+  return pause.until !== undefined && Date.parse(pause.until) <= nowMs;
+}
+
+function readPause(target: string, value: FactValue): Pause | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const fields = new Map(Object.entries(value));
+  const until = fields.get("until");
+  return {
+    target: target === ALL ? ALL : Number(target),
+    reason: String(fields.get("reason") ?? ""),
+    since: String(fields.get("since") ?? ""),
+    ...(typeof until === "string" ? { until } : {}),
+  };
+}
+
+/** The fault a caller gets for a target that is neither a vmid nor "all". */
+export function badTarget(text: string): Fault {
+  return { code: "command.usage", message: `expected a VMID (100 to 999999999) or --all, found "${text}"` };
+}

@@ -1,0 +1,127 @@
+import type { DesiredGuest } from "../desired/model.ts";
+import type { ObservedGuest } from "../guest/observed.ts";
+import type { Journal } from "../journal/types.ts";
+import type { GuestSituation } from "../plan/input.ts";
+import { mayStart, startupOf, type RecentStart, type StartCandidate } from "../plan/start-order.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Upid } from "../ports/proxmox-api.ts";
+import { findBulkTask, findForeignTask, type HostSnapshot } from "./host-snapshot.ts";
+import { pausedReason, pausesInForce, type Pause } from "./pauses.ts";
+
+/** A shutdown that timed out is tried again after this long; until then it is shown as deferred. */
+const SHUTDOWN_RETRY_MS = 15 * 60_000;
+
+/** UPIDs of this agent's own tasks remembered, so that they are not taken for somebody else's. */
+const OWN_UPID_COUNT_MAX = 2_000;
+
+/** What the engine knows of the declared guests, as far as the start order needs it. */
+export interface DeclaredGuests {
+  declared(): ReadonlyMap<number, DesiredGuest>;
+  /** False while a guest is in backoff or held by something else than the order: nobody waits for it. */
+  isReadyToStart(vmid: number): boolean;
+}
+
+/**
+ * What stands around a guest at the moment of planning: pauses, other people's tasks, its place in the
+ * start order, a shutdown it did not follow. Remembers only what a read cannot tell.
+ */
+export class Situations {
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  readonly #guests: DeclaredGuests;
+  readonly #maxConcurrentStarts: number;
+  readonly #ownUpids = new Set<Upid>();
+  readonly #startups = new Map<number, { readonly order: number | undefined; readonly upSeconds: number }>();
+  readonly #shutdownFailedAtMs = new Map<number, number>();
+  #recentStarts: RecentStart[] = [];
+  #candidates: { readonly snapshot: HostSnapshot; readonly list: readonly StartCandidate[] } | undefined;
+  #pauses: readonly Pause[] = [];
+
+  constructor(options: { journal: Journal; clock: Clock; guests: DeclaredGuests; maxConcurrentStarts: number }) {
+    this.#journal = options.journal;
+    this.#clock = options.clock;
+    this.#guests = options.guests;
+    this.#maxConcurrentStarts = options.maxConcurrentStarts;
+  }
+
+  /** Once a pass, and after a person said something. */
+  refresh(): void {
+    this.#pauses = pausesInForce(this.#journal.facts("pause"), this.#clock.now());
+    this.#candidates = undefined;
+    const nowMs = this.#clock.monotonic();
+    this.#recentStarts = this.#recentStarts.filter((start) => start.startedAtMs + start.upSeconds * 1000 > nowMs);
+  }
+
+  pauses(): readonly Pause[] {
+    return pausesInForce(this.#journal.facts("pause"), this.#clock.now());
+  }
+
+  pausedReason(vmid: number): string | undefined {
+    return pausedReason(this.#pauses, vmid);
+  }
+
+  of(desired: DesiredGuest, snapshot: HostSnapshot): GuestSituation {
+    const bulk = findBulkTask(snapshot);
+    const foreign = findForeignTask(snapshot, desired.vmid, this.#ownUpidsWithOpen());
+    const failedAtMs = this.#shutdownFailedAtMs.get(desired.vmid);
+    return {
+      pausedReason: this.pausedReason(desired.vmid),
+      foreignTask: foreign === undefined ? undefined : `${foreign.type} by ${foreign.user} (${foreign.upid})`,
+      bulkTask: bulk === undefined ? undefined : `${bulk.type} by ${bulk.user}`,
+      mustWaitForOrder: this.#orderWait(desired, snapshot),
+      shutdownFailed: failedAtMs !== undefined && this.#clock.monotonic() - failedAtMs < SHUTDOWN_RETRY_MS,
+    };
+  }
+
+  /** Every read tells the guest's own startup line, and whether it followed a shutdown. */
+  noteObserved(observed: ObservedGuest): void {
+    this.#startups.set(observed.vmid, startupOf(observed.config.merged));
+    if (observed.runState === "stopped") this.#shutdownFailedAtMs.delete(observed.vmid);
+  }
+
+  noteStarted(vmid: number): void {
+    const startup = this.#startups.get(vmid);
+    if (startup !== undefined && startup.upSeconds > 0) this.#recentStarts.push({ vmid, ...startup, startedAtMs: this.#clock.monotonic() });
+    this.#candidates = undefined;
+  }
+
+  noteShutdownFailed(vmid: number): void {
+    this.#shutdownFailedAtMs.set(vmid, this.#clock.monotonic());
+  }
+
+  noteOwnTask(upid: Upid): void {
+    this.#ownUpids.add(upid);
+    if (this.#ownUpids.size <= OWN_UPID_COUNT_MAX) return;
+    const [oldest] = this.#ownUpids;
+    if (oldest !== undefined) this.#ownUpids.delete(oldest);
+  }
+
+  forget(vmid: number): void {
+    this.#startups.delete(vmid);
+    this.#shutdownFailedAtMs.delete(vmid);
+  }
+
+  #orderWait(desired: DesiredGuest, snapshot: HostSnapshot): string | undefined {
+    if (desired.state !== "running" || snapshot.guests.get(desired.vmid)?.runState !== "stopped") return undefined;
+    const turn = mayStart(desired.vmid, this.#startCandidates(snapshot), this.#recentStarts, this.#clock.monotonic(), this.#maxConcurrentStarts);
+    return turn.mayStart ? undefined : turn.reason;
+  }
+
+  /** Computed once a snapshot: with a thousand guests to start, once a guest would be a million steps. */
+  #startCandidates(snapshot: HostSnapshot): readonly StartCandidate[] {
+    if (this.#candidates?.snapshot === snapshot) return this.#candidates.list;
+    const list: StartCandidate[] = [];
+    for (const guest of this.#guests.declared().values()) {
+      if (guest.state !== "running" || guest.mode !== "enforce" || snapshot.guests.get(guest.vmid)?.runState !== "stopped") continue;
+      const startup = this.#startups.get(guest.vmid) ?? { order: undefined, upSeconds: 0 };
+      list.push({ vmid: guest.vmid, ...startup, isReady: this.#guests.isReadyToStart(guest.vmid) });
+    }
+    this.#candidates = { snapshot, list };
+    return list;
+  }
+
+  #ownUpidsWithOpen(): ReadonlySet<Upid> {
+    const open = this.#journal.openOperations().flatMap((operation) => (operation.upid === undefined ? [] : [operation.upid]));
+    return open.every((upid) => this.#ownUpids.has(upid)) ? this.#ownUpids : new Set([...this.#ownUpids, ...open]);
+  }
+}

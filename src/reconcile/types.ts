@@ -1,0 +1,63 @@
+import type { ConditionTracker } from "../conditions/tracker.ts";
+import type { DesiredSource } from "../desired/model.ts";
+import type { ApprovedAction } from "../gate/types.ts";
+import type { GuestKey } from "../guest/key.ts";
+import type { Journal } from "../journal/types.ts";
+import type { Lanes } from "../lanes/lanes.ts";
+import type { GuestPlan } from "../plan/types.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { ProxmoxApi } from "../ports/proxmox-api.ts";
+import type { Random } from "../ports/random.ts";
+import type { ActResult } from "./act.ts";
+import type { ReconcileResult } from "./guest-conditions.ts";
+import type { HostSource } from "./host-source.ts";
+
+/** The settings the engine works by; a subset of the agent's config. Times are milliseconds. */
+export interface EngineSettings {
+  readonly pollIntervalMs: number;
+  readonly resyncIntervalMs: number;
+  readonly requestTimeoutMs: number;
+  readonly taskTimeoutMs: number;
+  /** How long a guest without a `startup` down= time is given to shut down. */
+  readonly shutdownTimeoutMs: number;
+  readonly maxConcurrentActs: number;
+  readonly maxConcurrentStarts: number;
+  readonly maxAffectedPercent: number;
+  readonly isDryRun: boolean;
+}
+
+/** What the engine tells to whoever counts. */
+export interface EngineObserver {
+  reconciled(result: ReconcileResult, seconds: number): void;
+  acted(action: ApprovedAction, outcome: ActResult): void;
+  resynced(atMs: number): void;
+  /** Seconds one round over all declared guests took, off the host. */
+  cycled(seconds: number): void;
+}
+
+export interface EngineDeps {
+  readonly api: ProxmoxApi;
+  readonly source: HostSource;
+  readonly desired: DesiredSource;
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly tracker: ConditionTracker;
+  readonly observer: EngineObserver;
+  /** user@realm!token of this agent, as UPIDs name it; undefined while the token cannot be read. */
+  readonly tokenUser: () => string | undefined;
+}
+
+/** One declared guest as `status` and the metrics see it. */
+export interface GuestView {
+  readonly guest: GuestKey;
+  readonly name: string | undefined;
+  readonly runState: string;
+  readonly result: ReconcileResult;
+  /** After the gate's judgement; the last known one while the guest cannot be read. */
+  readonly plan: GuestPlan | undefined;
+  readonly message: string;
+}

@@ -1,0 +1,213 @@
+import { Agent } from "./agent.ts";
+import { complainAbout, EXIT, exitCodeOf, type CommandContext, type ExitCode } from "./commands/context.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { fingerprintOf } from "./config/load.ts";
+import type { AgentConfig } from "./config/types.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Result } from "./ports/errors.ts";
+import type { FileSystem } from "./ports/file-system.ts";
+import { driftedFieldsOf } from "./reconcile/guest-conditions.ts";
+import { REREADS_PER_POLL_MAX } from "./reconcile/engine.ts";
+import { Logger } from "./runtime/logger.ts";
+import { connectNotifier, type Notifier } from "./runtime/notify.ts";
+import { readProcessSample } from "./runtime/process-info.ts";
+import { createServerApp } from "./server/app.ts";
+import type { GaugeSource } from "./server/gauges.ts";
+import { startServer } from "./server/listen.ts";
+import { createMetrics, type Metrics } from "./server/metrics.ts";
+import type { ServerView } from "./server/view.ts";
+import { COMMIT, VERSION } from "./version.ts";
+
+/**
+ * The daemon: one agent with its health server, control socket, log, service manager and config watch,
+ * from start to the end of a graceful stop.
+ */
+
+/** Added to twice the request timeout: a loop that got nowhere for that long is stuck, not slow. */
+const STALL_MARGIN_MS = 60_000;
+
+/** How often the config file is compared with what was loaded; a SIGHUP is faster. */
+const CONFIG_CHECK_INTERVAL_MS = 5_000;
+
+/** Probes and scrapes under way at the end get this long. */
+const SERVER_STOP_TIMEOUT_MS = 500;
+
+/** Without a watchdog, how often the service manager's status line is refreshed. */
+const STATUS_INTERVAL_MS = 10_000;
+
+/** What a caller in the same process may want of a daemon that has started. */
+export interface Started {
+  readonly agent: Agent;
+  /** "http://127.0.0.1:9100". */
+  readonly healthUrl: string;
+}
+
+/** Runs until interrupted. Exits at once when the port is taken or another agent holds the lock. */
+export async function serveAgent(
+  context: CommandContext,
+  loaded: LoadedConfig,
+  reload: () => Result<LoadedConfig>,
+  onStarted: (started: Started) => void = () => {},
+): Promise<ExitCode> {
+  const { config } = loaded;
+  const { clock, fileSystem } = context.world;
+  const log = new Logger({ clock, ...config.log, isTerminal: context.isTerminal, hasColours: context.isTerminal && !context.environment["NO_COLOR"] });
+  const world = { ...context.world, log };
+  const late: { metrics?: Metrics } = {};
+  const opened = await Agent.open({
+    config, reload, world, processId: context.processId,
+    observer: {
+      reconciled: (result, seconds) => late.metrics?.observeReconcile(result, seconds),
+      acted: (action, result) => late.metrics?.countAction(action.type, result.kind),
+      resynced: (atMs) => late.metrics?.setLastResync(atMs),
+      cycled: (seconds) => late.metrics?.setReadCycle(seconds),
+      requested: (measure) => late.metrics?.observeProxmoxRequest(measure),
+      synced: (seconds) => late.metrics?.observeJournalSync(seconds),
+      waited: (seconds) => late.metrics?.observeLaneWait(seconds),
+    },
+    onConfig: (next) => log.configure(next.log),
+  });
+  if (!opened.ok) return complainAbout(context, opened.error);
+  const agent = opened.value;
+  const metrics = createMetrics({ version: VERSION, commit: COMMIT }, gaugeSource(agent));
+  late.metrics = metrics;
+  const server = startServer({ app: createServerApp(serverView(agent, metrics), log), ...listenAddress(config), log, clock });
+  const listening = server.ok ? await agent.listen() : server;
+  if (!server.ok || !listening.ok) {
+    await agent.stop();
+    if (server.ok) await server.value.stop(0);
+    return listening.ok ? EXIT.error : (complainAbout(context, listening.error), exitCodeOf(listening.error));
+  }
+  agent.start();
+  log.info("started", { version: VERSION, commit: COMMIT, node: config.node, health: server.value.url, socket: config.socket, dryRun: config.dryRun });
+  onStarted({ agent, healthUrl: server.value.url });
+  const notifier = connectNotifier(context.environment, context.processId, log);
+  notifier.ready();
+  const watching = new AbortController();
+  const chores = [
+    watchConfig({ agent, context, loaded, notifier, clock, fileSystem, stop: watching.signal }),
+    tellServiceManager(agent, notifier, clock, watching.signal),
+  ];
+  await new Promise<void>((resolve) => (context.interrupted.aborted ? resolve() : context.interrupted.addEventListener("abort", () => resolve(), { once: true })));
+  notifier.stopping();
+  log.info("stopping: no new acts; running ones are waited for", { atMostSeconds: agent.config.shutdownTimeoutMs / 1000 });
+  watching.abort();
+  await Promise.all(chores);
+  await agent.stop();
+  await server.value.stop(SERVER_STOP_TIMEOUT_MS);
+  notifier.close();
+  log.info("stopped");
+  return EXIT.done;
+}
+
+/** ":9100" is every address of the host; the server knows how to do without IPv6. */
+function listenAddress({ server }: AgentConfig): AgentConfig["server"] {
+  return server.hostname === "::" ? { ...server, hostname: "" } : server;
+}
+
+/** A loop that makes no progress is stuck; a pass that fails is progress. */
+function liveness(agent: Agent): { readonly isAlive: boolean; readonly message: string } {
+  const limitMs = 2 * agent.config.proxmox.requestTimeoutMs + agent.config.pollIntervalMs + STALL_MARGIN_MS;
+  const stalledMs = agent.engine.stalledMs();
+  return stalledMs <= limitMs ? { isAlive: true, message: "" } : { isAlive: false, message: `no progress for ${Math.round(stalledMs / 1000)} s` };
+}
+
+function serverView(agent: Agent, metrics: Metrics): ServerView {
+  return {
+    liveness: () => liveness(agent),
+    hostConditions: () => agent.tracker.host(),
+    guestConditions: () => {
+      const names = new Map(agent.engine.guests().map((view) => [view.guest.vmid, view.name]));
+      return agent.tracker.guests().map((entry) => ({ ...entry, name: names.get(entry.guest.vmid) }));
+    },
+    metrics,
+    version: VERSION,
+    commit: COMMIT,
+    get node() {
+      return agent.config.node;
+    },
+    journalHead: () => agent.journal.head(),
+  };
+}
+
+function gaugeSource(agent: Agent): GaugeSource {
+  return {
+    hostConditions: () => agent.tracker.host(),
+    guestConditions: () => agent.tracker.guests(),
+    guests: () => agent.engine.guests().map((view) => ({ kind: view.guest.kind, state: view.runState })),
+    driftedFields: () => agent.engine.guests().reduce((sum, view) => sum + driftedFieldsOf(view.plan), 0),
+    laneDepth: () => agent.lanes.depth(),
+    longestLaneWaitSeconds: () => agent.lanes.longestWaitSeconds(),
+    backoffGuests: () => agent.engine.backoffCount(),
+    journalRecords: () => agent.journal.appendedCount(),
+    journalHead: () => agent.journal.head(),
+    limits: () => limitsOf(agent.config),
+    process: () => readProcessSample(),
+  };
+}
+
+function limitsOf(config: AgentConfig): Readonly<Record<string, number>> {
+  return {
+    poll_interval_seconds: config.pollIntervalMs / 1000,
+    resync_interval_seconds: config.resyncIntervalMs / 1000,
+    request_timeout_seconds: config.proxmox.requestTimeoutMs / 1000,
+    task_timeout_seconds: config.taskTimeoutMs / 1000,
+    shutdown_timeout_seconds: config.shutdownTimeoutMs / 1000,
+    concurrent_requests: config.proxmox.maxConcurrentRequests,
+    concurrent_acts: config.maxConcurrentActs,
+    concurrent_starts: config.maxConcurrentStarts,
+    affected_percent: config.maxAffectedPercent,
+    rereads_per_poll: REREADS_PER_POLL_MAX,
+  };
+}
+
+interface ConfigWatch {
+  readonly agent: Agent;
+  readonly context: CommandContext;
+  readonly loaded: LoadedConfig;
+  readonly notifier: Notifier;
+  readonly clock: Clock;
+  readonly fileSystem: FileSystem;
+  readonly stop: AbortSignal;
+}
+
+/** Re-reads the config on SIGHUP and when its file's content changes. */
+async function watchConfig(watch: ConfigWatch): Promise<void> {
+  let seen = watch.loaded.fingerprint;
+  let nap = new AbortController();
+  let isAsked = false;
+  watch.context.onHangup(() => {
+    isAsked = true;
+    nap.abort();
+  });
+  while (!watch.stop.aborted) {
+    nap = new AbortController();
+    await watch.clock.sleep(CONFIG_CHECK_INTERVAL_MS, AbortSignal.any([nap.signal, watch.stop]));
+    const now = currentFingerprint(watch) ?? seen;
+    if (watch.stop.aborted || (!isAsked && now === seen)) continue;
+    isAsked = false;
+    seen = now;
+    watch.notifier.reloading();
+    await watch.agent.reload();
+    watch.notifier.ready();
+  }
+}
+
+/** Undefined when there is no file, or it cannot be read just now. */
+function currentFingerprint({ loaded, fileSystem }: ConfigWatch): string | undefined {
+  if (loaded.file === undefined) return undefined;
+  const read = fileSystem.readFile(loaded.file);
+  return read.ok ? fingerprintOf(read.value) : undefined;
+}
+
+/** Feeds the watchdog only while the reconcile loop itself makes progress, and keeps the status line fresh. */
+async function tellServiceManager(agent: Agent, notifier: Notifier, clock: Clock, stop: AbortSignal): Promise<void> {
+  if (!notifier.isConnected) return;
+  const intervalMs = notifier.watchdogIntervalMs === undefined ? STATUS_INTERVAL_MS : notifier.watchdogIntervalMs / 2;
+  while (!stop.aborted) {
+    if (liveness(agent).isAlive) notifier.watchdog();
+    const failing = agent.tracker.host().filter((condition) => condition.status === "False" && condition.type !== "RevisionHeld");
+    notifier.status(failing.length === 0 ? `keeping ${agent.engine.guests().length} guests` : failing.map((condition) => `${condition.type}: ${condition.reason}`).join(", "));
+    await clock.sleep(intervalMs, stop);
+  }
+}

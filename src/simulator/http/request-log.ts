@@ -1,0 +1,71 @@
+import type { ApiMethod, Parameters, ParameterValue } from "../api.ts";
+import type { Clock } from "../../ports/clock.ts";
+
+/** What arrived and what became of it, for tests and GET /_sim/log. Secrets are not in it. */
+
+export interface RequestLogEntry {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly method: string;
+  /** Path as sent, without its query. */
+  readonly path: string;
+  /** "user@realm!token", "-" before authentication. */
+  readonly user: string;
+  /** null: no answer was sent (yet). */
+  readonly status: number | null;
+  readonly parameters: Parameters;
+}
+
+/** An entry while its request is under way. */
+export interface OpenLogEntry {
+  update(change: Partial<Pick<RequestLogEntry, "user" | "status" | "parameters">>): void;
+}
+
+export interface RequestLog {
+  begin(method: string, path: string): OpenLogEntry;
+  /** Oldest first. */
+  entries(): readonly RequestLogEntry[];
+  /** Entries of requests that ask for a change: what a converged agent must not send. */
+  mutations(): readonly RequestLogEntry[];
+  /** Requests ever seen, the ones dropped from the log included. */
+  count(): number;
+  clear(): void;
+}
+
+/** Enough for any test; the oldest go first. */
+const MAX_ENTRIES = 10_000;
+const SECRET_PARAMETERS: ReadonlySet<string> = new Set(["cipassword", "password", "new-password", "otp", "tfa-challenge"]);
+const READ_METHOD: ApiMethod = "GET";
+
+export function createRequestLog(clock: Clock): RequestLog {
+  let entries: RequestLogEntry[] = [];
+  let count = 0;
+  return {
+    begin(method, path) {
+      const entry = { atMs: clock.now(), method, path, user: "-", status: null, parameters: {} };
+      entries.push(entry);
+      count++;
+      if (entries.length > MAX_ENTRIES) entries = entries.slice(-MAX_ENTRIES / 2);
+      return {
+        update: (change) => {
+          Object.assign(entry, change);
+          if (change.parameters !== undefined) Object.assign(entry, { parameters: withoutSecrets(change.parameters) });
+        },
+      };
+    },
+    entries: () => entries,
+    mutations: () => entries.filter((entry) => entry.method !== READ_METHOD),
+    count: () => count,
+    clear: () => {
+      entries = [];
+    },
+  };
+}
+
+function withoutSecrets(parameters: Parameters): Parameters {
+  const clean = Object.entries(parameters).map(([key, value]): [string, ParameterValue] => [
+    key,
+    SECRET_PARAMETERS.has(key) ? "***" : value,
+  ]);
+  return Object.fromEntries(clean);
+}

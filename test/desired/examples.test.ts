@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { MAX_DEPTH, MAX_NODES } from "../../src/document/document.ts";
+import { isDesiredFileName, MAX_FILE_BYTES, MAX_FILES, MAX_SET_BYTES } from "../../src/desired/directory-scan.ts";
+import { parseDesiredFiles } from "../../src/desired/parse.ts";
+import { ERROR_CODES } from "../../src/ports/errors.ts";
+import { DESIRED_MODES, DESIRED_RUN_STATES } from "../../src/desired/model.ts";
+import { MAX_GUESTS_PER_FILE, RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "../../src/desired/schema.ts";
+
+const EXAMPLES = join(import.meta.dir, "../../examples");
+const directories = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+
+const load = (directory: string) => {
+  const names = readdirSync(join(EXAMPLES, directory)).filter(isDesiredFileName);
+  return parseDesiredFiles(names.map((name) => ({ name, text: readFileSync(join(EXAMPLES, directory, name), "utf8") })));
+};
+
+describe("examples", () => {
+  test.each(directories)("%s is a desired state without a problem", (directory) => {
+    const set = load(directory);
+    expect({ problems: set.problems, conflicts: set.conflicts }).toEqual({ problems: [], conflicts: [] });
+    expect(set.guests.size).toBeGreaterThan(0);
+  });
+
+  test("homelab has both kinds, and guests whose run state is managed and left alone", () => {
+    const guests = [...load("homelab").guests.values()];
+    expect(guests.map(({ vmid }) => vmid)).toEqual([100, 101, 102, 103, 104, 105]);
+    expect(new Set(guests.map(({ kind }) => kind))).toEqual(new Set(["qemu", "lxc"]));
+    expect(new Set(guests.map(({ state }) => state))).toEqual(new Set(["running", "stopped", undefined]));
+  });
+
+  test("edge-site shows every mode and a null", () => {
+    const guests = [...load("edge-site").guests.values()];
+    expect(new Set(guests.map(({ mode }) => mode))).toEqual(new Set(DESIRED_MODES));
+    expect(guests.some(({ config }) => Object.values(config).includes(null))).toBe(true);
+  });
+});
+
+describe("docs/desired-state.md", () => {
+  const text = readFileSync(join(import.meta.dir, "../../docs/desired-state.md"), "utf8");
+  const words = [...DESIRED_MODES, ...DESIRED_RUN_STATES, ...RESERVED_GUEST_FIELDS, ...RESERVED_TOP_FIELDS, ...ERROR_CODES.filter((code) => code.startsWith("desired.") && code !== "desired.conflict")];
+
+  test.each(words)("names %s", (word) => {
+    expect(text).toContain(`\`${word}\``);
+  });
+
+  test.each([
+    ["bytes in a file", `${MAX_FILE_BYTES / 1024 ** 2} MiB`],
+    ["guests in a file", MAX_GUESTS_PER_FILE.toLocaleString("en")],
+    ["files", MAX_FILES.toLocaleString("en")],
+    ["bytes in all files", `${MAX_SET_BYTES / 1024 ** 2} MiB`],
+    ["levels inside one another", String(MAX_DEPTH)],
+    ["values, aliases written out", MAX_NODES.toLocaleString("en")],
+  ])("gives the limit of %s as %s", (limit, value) => {
+    expect(text).toContain(`| ${limit} | ${value} |`);
+  });
+
+  test("its complete examples are read without a problem", () => {
+    const blocks = text.split("\n\n").filter((block) => /^ {4}(?:version: 1|guests:)/.test(block)).map((block) => block.replace(/^ {4}/gm, ""));
+    expect(blocks).toHaveLength(2);
+    for (const block of blocks) {
+      const whole = block.startsWith("version") ? block : `version: 1\n${block}`;
+      expect(parseDesiredFiles([{ name: "docs.yaml", text: `${whole}\n` }]).problems).toEqual([]);
+    }
+  });
+});

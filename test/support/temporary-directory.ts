@@ -1,0 +1,17 @@
+import { afterEach } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const made: string[] = [];
+
+afterEach(() => {
+  for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+/** A fresh directory, removed after the test that asked for it. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "steward-"));
+  made.push(directory);
+  return directory;
+}
