@@ -143,7 +143,7 @@ function lock(path: string, holder: string): Result<FileLock> {
   const descriptor = opened.value;
   const locked = lockExclusively(descriptor);
   if (locked.ok) return describeHolder(path, descriptor, holder);
-  const found = holderOf(descriptor);
+  const found = holderOf(path, descriptor);
   fs.closeSync(descriptor);
   return locked.errorNumber === ERROR_NUMBER.again
     ? fault("journal.locked", `${path} is held by ${found}; only one agent may write to ${dirname(path)}: stop the other one, or use its control socket`)
@@ -169,11 +169,11 @@ function describeHolder(path: string, descriptor: number, holder: string): Resul
   });
 }
 
-function holderOf(descriptor: number): string {
+function holderOf(path: string, descriptor: number): string {
   const buffer = Buffer.alloc(HOLDER_BYTES_MAX);
-  const count = fs.readSync(descriptor, buffer, 0, buffer.length, 0);
-  // eslint-disable-next-line no-control-regex
-  const text = buffer.toString("utf8", 0, count).replace(/[^\x20-\x7e]+/g, " ").trim();
+  const read = attempt("read the holder in", path, () => fs.readSync(descriptor, buffer, 0, buffer.length, 0));
+  // Printable characters only: the text goes to a terminal.
+  const text = buffer.toString("utf8", 0, read.ok ? read.value : 0).replace(/[^ -~]+/g, " ").trim();
   return text === "" ? "another process that left no description" : text;
 }
 

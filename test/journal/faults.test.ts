@@ -37,7 +37,7 @@ function violations(journal: Journal, done: Submitted): string[] {
   const found: string[] = [];
   for (const [key, values] of done.facts) {
     const value = journal.fact("w", key);
-    if (typeof value === "number" ? !values.has(value) : values.size === 1) found.push(`fact ${key} is ${String(value)}, not one of ${[...values].join()}`);
+    if (typeof value === "number" ? !values.has(value) : values.size === 1) found.push(`fact ${key} is ${JSON.stringify(value)}, not one of ${[...values].join()}`);
   }
   for (const id of done.started) if (journal.operation(id) === undefined) found.push(`operation ${id} is gone`);
   for (const id of done.succeeded) if (journal.operation(id)?.state !== "succeeded") found.push(`operation ${id} is ${journal.operation(id)?.state}`);

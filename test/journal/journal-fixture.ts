@@ -3,12 +3,12 @@ import type { Journal, NewOperation } from "../../src/journal/types.ts";
 import type { Random } from "../../src/ports/random.ts";
 import type { Log } from "../../src/ports/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { MemoryFileSystem } from "../support/memory-file-system.ts";
+import type { MemoryFileSystem } from "../support/memory-file-system.ts";
 
 export const DIRECTORY = "/state/journal";
 
 /** A small journal: rotation after a few records, so that tests see it. */
-export const SMALL_LIMITS = { segmentBytes: 6_000, reserveBytes: 64, retainBytes: 20_000 };
+const SMALL_LIMITS = { segmentBytes: 6_000, reserveBytes: 64, retainBytes: 20_000 };
 
 /** Deterministic (mulberry32); the seed is what a failing test prints. */
 export class SeededRandom implements Random {

@@ -32,3 +32,9 @@ test.each(["", "3-1", "a", "1-", "-1", "1--2", "1:2"])("text %j is no set of ran
 test("a range of a billion numbers costs no more than its text", () => {
   expect(rangeSet(";").canonical("0-999999999;5", contextOf("qemu"))).toBe("0-999999999");
 });
+
+test("row 7: a list split at NUL whose items would come apart when joined is left as it is", () => {
+  const rule = listOf({ noun: "things", item: TEXT, joiner: " ", order: "sequence" });
+  expect(rule.canonical("x y\0z", contextOf("qemu"))).toBeUndefined();
+  expect(rule.canonical("x\0z", contextOf("qemu"))).toBe("x z");
+});

@@ -57,7 +57,7 @@ test.each(["order=a", "", "order=", "order=-1", "when=5"])("row 65: startup %j i
   expect(refusal("qemu", "startup", startup)).toContain("expected");
 });
 
-test("row 62: the agent's short form, booleans of any spelling, aliases", () => {
+test("rows 3 and 62: the agent's short form, booleans of any spelling, aliases", () => {
   expect(isDrift("qemu", "agent", "enabled=1", "1")).toBe(false);
   expect(isDrift("qemu", "agent", true, "enabled=1")).toBe(false);
   expect(isDrift("qemu", "agent", { "freeze-fs": 0 }, "1,guest-fsfreeze=0")).toBe(false);

@@ -2,12 +2,11 @@ import { BOOLEAN_OFF, BOOLEAN_ON } from "../booleans.ts";
 import { MOUNT_DRIVE, ROOT_DRIVE } from "../fields/drive-formats.ts";
 import { LXC_DEVICE, LXC_FEATURES } from "../fields/hardware.ts";
 import { LXC_NET } from "../fields/network.ts";
+import { LXC_NAME_SERVERS, SEARCH_DOMAINS } from "../fields/resolver.ts";
 import { LXC_MEMORY, cpuUnits } from "../fields/processor.ts";
-import { listOf } from "../lists.ts";
 import { decimal, integer } from "../numbers.ts";
 import { scalarField } from "../scalar-field.ts";
-import { DNS_NAME_RULE, HOSTNAME_RULE, IP_ADDRESS, matching, oneOf } from "../text-rules.ts";
-import type { ValueRule } from "../value-rule.ts";
+import { HOSTNAME_RULE, matching, oneOf } from "../text-rules.ts";
 import { field, fields, type CatalogueEntry } from "./entry.ts";
 import { SHARED } from "./shared.ts";
 
@@ -17,11 +16,6 @@ const OS_TYPES = [
 const ARCHITECTURES = ["amd64", "i386", "arm64", "armhf", "riscv32", "riscv64"];
 const TIME_ZONE = matching(/^(?:host|[A-Za-z0-9_+-]+(?:\/[A-Za-z0-9_+-]+)*)$/, '"host" or a zone such as "Europe/Vienna"');
 const ENTRY_POINT = { ...matching(/^.+$/, "a command"), byDefault: "/sbin/init" };
-
-/** Proxmox joins with single blanks, whatever was sent (docs/proxmox.md row 73); the order is a resolver's. */
-function lists(noun: string, item: ValueRule): CatalogueEntry["field"] {
-  return scalarField(listOf({ noun, item, joiner: " ", order: "sequence" }), { isBlankAbsent: true });
-}
 
 /** What a container's keys mean. Defaults of console, tty, cmode: docs/proxmox.md row 81. */
 export const LXC_CATALOGUE: readonly CatalogueEntry[] = [
@@ -38,8 +32,8 @@ export const LXC_CATALOGUE: readonly CatalogueEntry[] = [
   field("unprivileged", scalarField(BOOLEAN_OFF)),
   field("features", LXC_FEATURES),
   fields("net", 32, LXC_NET),
-  field("nameserver", lists("name servers", IP_ADDRESS)),
-  field("searchdomain", lists("domains", DNS_NAME_RULE)),
+  field("nameserver", LXC_NAME_SERVERS),
+  field("searchdomain", SEARCH_DOMAINS),
   field("timezone", scalarField(TIME_ZONE)),
   field("console", scalarField(BOOLEAN_ON)),
   field("tty", scalarField(integer({ minimum: 0, maximum: 6, byDefault: "2" }))),

@@ -7,14 +7,14 @@ import {
 } from "../fields/hardware.ts";
 import { QEMU_NET } from "../fields/network.ts";
 import { BALLOON, CPU, MACHINE, QEMU_MEMORY, VCPUS, cpuUnits } from "../fields/processor.ts";
+import { QEMU_NAME_SERVERS, SEARCH_DOMAINS } from "../fields/resolver.ts";
 import { SMBIOS } from "../fields/smbios.ts";
 import { AGENT, HOTPLUG } from "../fields/starting.ts";
-import { listOf } from "../lists.ts";
 import { decimal, integer } from "../numbers.ts";
 import { propertyField } from "../property-field.ts";
 import { rangeSet } from "../ranges.ts";
 import { scalarField } from "../scalar-field.ts";
-import { DNS_NAME_RULE, IP_ADDRESS_OR_NAME, TEXT, UNQUOTED_TEXT, matching, oneOf } from "../text-rules.ts";
+import { DNS_NAME_RULE, TEXT, UNQUOTED_TEXT, matching, oneOf } from "../text-rules.ts";
 import type { NormalizeContext } from "../types.ts";
 import { textOf, withDefault, type ValueRule } from "../value-rule.ts";
 import { field, fields, type CatalogueEntry } from "./entry.ts";
@@ -46,10 +46,6 @@ const PARALLEL_PORT = matching(/^\/dev\/(?:parport\d+|usb\/lp\d+)$/, '"/dev/parp
 const BOOT_DISK = matching(/^(?:ide|sata|scsi|virtio)\d+$/, 'a disk such as "scsi0"');
 const START_DATE = matching(/^(?:now|\d{4}-\d{1,2}-\d{1,2}(?:T\d{1,2}:\d{1,2}:\d{1,2})?)$/, '"now", a date or a date and time');
 const OPEN_WITH_TYPE = propertyField({ defaultKey: "type", isOpen: true, subKeys: new Map() });
-
-function lists(noun: string, item: ValueRule): CatalogueEntry["field"] {
-  return scalarField(listOf({ noun, item, joiner: " ", order: "sequence" }), { isBlankAbsent: true });
-}
 
 /** How many of each bus, interface and device Proxmox has for a VM, and what its keys mean. */
 export const QEMU_CATALOGUE: readonly CatalogueEntry[] = [
@@ -125,7 +121,6 @@ export const QEMU_CATALOGUE: readonly CatalogueEntry[] = [
   field("cicustom", CUSTOM_FILES),
   field("sshkeys", SSH_KEYS),
   fields("ipconfig", 32, IP_CONFIG),
-  // Kept as sent here, joined with blanks by containers: split either way (docs/proxmox.md row 72).
-  field("nameserver", lists("name servers", IP_ADDRESS_OR_NAME)),
-  field("searchdomain", lists("domains", DNS_NAME_RULE)),
+  field("nameserver", QEMU_NAME_SERVERS),
+  field("searchdomain", SEARCH_DOMAINS),
 ];

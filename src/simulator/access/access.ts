@@ -10,7 +10,7 @@ import { parseTokenSecrets, parseUserConfig, type UserConfig } from "./user-conf
  * simulated: the agent has none.
  */
 
-export type Authentication =
+type Authentication =
   | { readonly ok: true; readonly caller: Caller }
   | { readonly ok: false; readonly reason: "No ticket" | "Authentication failed!" };
 

@@ -6,13 +6,13 @@ import { ALL_PRIVILEGES, BUILT_IN_ROLES } from "./roles.ts";
  * simulated must not pass silently.
  */
 
-export interface User {
+interface User {
   readonly isEnabled: boolean;
   /** Seconds since the epoch; 0 never. */
   readonly expiresAt: number;
 }
 
-export interface Token {
+interface Token {
   readonly user: string;
   readonly expiresAt: number;
   /** The token has only what its own ACL entries give it, and never more than its user. */

@@ -65,7 +65,7 @@ type WireFault = v.InferOutput<typeof wireFaultSchema>;
 export type FaultRequest = v.InferInput<typeof faultSchema>;
 type Fault = v.InferOutput<typeof faultSchema>;
 
-export interface ActiveFault {
+interface ActiveFault {
   readonly id: number;
   readonly fault: Fault;
   /** Requests or refusals it hit so far. */
@@ -81,12 +81,12 @@ export interface FaultTarget {
 }
 
 /** What one request suffers. */
-export interface DrawnFaults {
+interface DrawnFaults {
   readonly latencyMs: number;
   readonly decisive: Exclude<WireFault, { readonly kind: "latency" }> | undefined;
 }
 
-export type Daemon = "pvedaemon" | "pmxcfs";
+type Daemon = "pvedaemon" | "pmxcfs";
 
 export interface FaultBoard {
   /** Sets a fault; throws a message for people where `request` is not one. */

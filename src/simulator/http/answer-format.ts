@@ -6,7 +6,7 @@ import { bodyless, type HttpResponse } from "./response.ts";
  * (what Proxmox's own GUI uses) answers 200 and puts the status into the body.
  */
 
-export const FORMATS = ["json", "extjs"] as const;
+const FORMATS = ["json", "extjs"] as const;
 export type Format = (typeof FORMATS)[number];
 
 const JSON_TYPE = "application/json;charset=UTF-8";

@@ -92,8 +92,8 @@ function onFirstByte(socket: Socket, clock: Clock, callback: (isTls: boolean) =>
   socket.once("close", cancel);
   socket.once("readable", () => {
     cancel();
-    const bytes: Buffer | null = socket.read();
-    if (bytes === null) return socket.destroy();
+    const bytes: unknown = socket.read();
+    if (!Buffer.isBuffer(bytes)) return socket.destroy();
     socket.unshift(bytes);
     callback(bytes[0] === TLS_HANDSHAKE_BYTE);
   });

@@ -3,7 +3,7 @@ import type { Clock } from "../../ports/clock.ts";
 
 /** What arrived and what became of it, for tests and GET /_sim/log. Secrets are not in it. */
 
-export interface RequestLogEntry {
+interface RequestLogEntry {
   /** Milliseconds since the epoch. */
   readonly atMs: number;
   readonly method: string;

@@ -16,7 +16,7 @@ const TAG_UTC_TIME = 0x17;
 const TAG_GENERALIZED_TIME = 0x18;
 
 /** One element from its tag and content. */
-export function element(tag: number, content: Uint8Array): Uint8Array {
+function element(tag: number, content: Uint8Array): Uint8Array {
   return concatenate([Uint8Array.of(tag), lengthOctets(content.length), content]);
 }
 
