@@ -135,7 +135,7 @@ function option(source: ApiDocOption): Record<string, unknown> {
   for (const key of KEPT) {
     const value = source[key];
     if (value === undefined || (key === "optional" && value === 0)) continue;
-    result[key] = key === "pattern" ? javascriptPattern(String(value)) : key.endsWith("imum") ? Number(value) : value;
+    result[key] = typeof value === "string" && key === "pattern" ? javascriptPattern(value) : key.endsWith("imum") ? Number(value) : value;
   }
   if (source["default_key"] !== undefined) result["isDefaultKey"] = true;
   const format = source["format"];

@@ -77,6 +77,7 @@ export class Agent implements ControlTarget {
   /** One list for each `run --once` under way. */
   readonly #actLists = new Set<ActRecord[]>();
   #isStopping = false;
+  #resyncCount = 0;
 
   private constructor(options: AgentOptions, journal: Journal) {
     const { clock, log } = options.world;
@@ -130,6 +131,11 @@ export class Agent implements ControlTarget {
 
   get lanes(): Lanes {
     return this.#lanes;
+  }
+
+  /** Full resyncs since the start. */
+  resyncCount(): number {
+    return this.#resyncCount;
   }
 
   get engine(): Engine {
@@ -245,7 +251,10 @@ export class Agent implements ControlTarget {
             observer.acted(action, outcome);
             this.#noteAct({ kind: action.guest.kind, vmid: action.guest.vmid, action: action.type, outcome: outcome.kind, keys: action.type === "set_config" ? action.changes.map((change) => change.key) : [] });
           },
-          resynced: (atMs) => observer.resynced(atMs),
+          resynced: (atMs) => {
+            this.#resyncCount += 1;
+            observer.resynced(atMs);
+          },
           cycled: (seconds) => observer.cycled(seconds),
         },
       },

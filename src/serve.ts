@@ -8,6 +8,7 @@ import type { Result } from "./ports/errors.ts";
 import type { FileSystem } from "./ports/file-system.ts";
 import { driftedFieldsOf } from "./reconcile/guest-conditions.ts";
 import { REREADS_PER_POLL_MAX } from "./reconcile/engine.ts";
+import { collectGarbage, returnMemory } from "./runtime/memory.ts";
 import { Logger } from "./runtime/logger.ts";
 import { connectNotifier, type Notifier } from "./runtime/notify.ts";
 import { readProcessSample } from "./runtime/process-info.ts";
@@ -31,6 +32,12 @@ const CONFIG_CHECK_INTERVAL_MS = 5_000;
 
 /** Probes and scrapes under way at the end get this long. */
 const SERVER_STOP_TIMEOUT_MS = 500;
+
+/** While the first full read goes on: often enough that reading a thousand guests stays within a few MB. */
+const START_MEMORY_INTERVAL_MS = 200;
+
+/** Later: how often it is looked whether a full read has left memory to give back. */
+const MEMORY_CHECK_INTERVAL_MS = 2_000;
 
 /** Without a watchdog, how often the service manager's status line is refreshed. */
 const STATUS_INTERVAL_MS = 10_000;
@@ -86,6 +93,7 @@ export async function serveAgent(
   const watching = new AbortController();
   const chores = [
     watchConfig({ agent, context, loaded, notifier, clock, fileSystem, stop: watching.signal }),
+    returnMemoryWhenIdle(agent, clock, watching.signal),
     tellServiceManager(agent, notifier, clock, watching.signal),
   ];
   await new Promise<void>((resolve) => (context.interrupted.aborted ? resolve() : context.interrupted.addEventListener("abort", () => resolve(), { once: true })));
@@ -198,6 +206,19 @@ function currentFingerprint({ loaded, fileSystem }: ConfigWatch): string | undef
   if (loaded.file === undefined) return undefined;
   const read = fileSystem.readFile(loaded.file);
   return read.ok ? fingerprintOf(read.value) : undefined;
+}
+
+/** Keeps the start's peak low, and gives memory back after each full read, as soon as no lane works. */
+async function returnMemoryWhenIdle(agent: Agent, clock: Clock, stop: AbortSignal): Promise<void> {
+  let seenResyncs = 0;
+  while (!stop.aborted) {
+    await clock.sleep(seenResyncs === 0 ? START_MEMORY_INTERVAL_MS : MEMORY_CHECK_INTERVAL_MS, stop);
+    const resyncs = agent.resyncCount();
+    if (seenResyncs === 0 && (agent.engine.isWorking() || agent.lanes.depth() > 0)) collectGarbage();
+    if (resyncs === seenResyncs || agent.lanes.depth() > 0) continue;
+    returnMemory(seenResyncs === 0);
+    seenResyncs = resyncs;
+  }
 }
 
 /** Feeds the watchdog only while the reconcile loop itself makes progress, and keeps the status line fresh. */

@@ -93,7 +93,7 @@ class Chain {
 
   result(): Verification {
     if (this.#outcome === "intact" && !this.#hasFrom) {
-      const message = `the recorded head ${this.#from} is not in this journal: its end was cut off, it is an older copy, or another journal`;
+      const message = `the recorded head ${this.#from} is not in this journal: its end was cut off, it is an older copy or another journal, or that head is older than what is kept`;
       this.#stop("corrupt", { segment: this.#head.segment, line: 0, byte: 0, message });
     }
     const problem = this.#problem === undefined ? {} : { problem: this.#problem };

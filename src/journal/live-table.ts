@@ -1,5 +1,5 @@
 import { EXPIRY_MARGIN_MS, type JournalLimits } from "./limits.ts";
-import { applyEvent, holdsKey, plannedOperation } from "./operation.ts";
+import { applyEvent, holdsKey, keyExpiryMs, plannedOperation } from "./operation.ts";
 import type { EpochReason, EpochRecord, JournalRecord, VerdictRecord } from "./record.ts";
 import { unreachable } from "../ports/errors.ts";
 import { isSettled, type FactValue, type JournalGuest, type Operation } from "./types.ts";
@@ -76,7 +76,7 @@ export class LiveTable {
     return [...this.#recent.values()];
   }
 
-  /** The last operation planned with this key that has neither failed nor been abandoned. */
+  /** The operation that holds this key longest, of those that have neither failed nor been abandoned. */
   keyHolder(key: string): Operation | undefined {
     return this.#keyHolders.get(key);
   }
@@ -127,6 +127,7 @@ export class LiveTable {
   #put(operation: Operation): void {
     this.#holdKey(operation);
     if (!isSettled(operation.state)) {
+      this.#recent.delete(operation.id);
       this.#open.set(operation.id, operation);
       return;
     }
@@ -136,11 +137,16 @@ export class LiveTable {
     dropOldest(this.#recent, this.#limits.recentOperations);
   }
 
+  /** Of two operations with one key the one that holds it longer counts, in whatever order they are read. */
   #holdKey(operation: Operation): void {
     if (operation.key === undefined) return;
-    const frees = operation.state === "failed" || operation.state === "abandoned";
-    if (!frees) this.#keyHolders.set(operation.key, operation);
-    else if (this.#keyHolders.get(operation.key)?.id === operation.id) this.#keyHolders.delete(operation.key);
+    const holder = this.#keyHolders.get(operation.key);
+    const isSame = holder?.id === operation.id;
+    if (operation.state === "failed" || operation.state === "abandoned") {
+      if (isSame) this.#keyHolders.delete(operation.key);
+    } else if (holder === undefined || isSame || keyExpiryMs(operation) >= keyExpiryMs(holder)) {
+      this.#keyHolders.set(operation.key, operation);
+    }
   }
 
   #putFact(namespace: string, key: string, value: FactValue | null): void {

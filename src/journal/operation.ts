@@ -116,10 +116,15 @@ function bounded(text: string): string {
 
 /**
  * Whether this operation forbids another one with its key at `nowMs`: it waits, runs, succeeded, or
- * its outcome is unknown, and the key has not expired. A key without a readable expiry never expires.
+ * its outcome is unknown, and the key has not expired.
  */
 export function holdsKey(operation: Operation, nowMs: number): boolean {
   if (operation.key === undefined || operation.state === "failed" || operation.state === "abandoned") return false;
-  const expiresAtMs = operation.keyExpiresAt === undefined ? Number.NaN : Date.parse(operation.keyExpiresAt);
-  return Number.isNaN(expiresAtMs) || nowMs < expiresAtMs;
+  return nowMs < keyExpiryMs(operation);
+}
+
+/** When the operation's key expires, milliseconds since the epoch; without a readable date, never. */
+export function keyExpiryMs({ keyExpiresAt }: Operation): number {
+  const expiresAtMs = keyExpiresAt === undefined ? Number.NaN : Date.parse(keyExpiresAt);
+  return Number.isNaN(expiresAtMs) ? Number.POSITIVE_INFINITY : expiresAtMs;
 }

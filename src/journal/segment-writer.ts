@@ -2,7 +2,7 @@ import { encodeFrame } from "./frame.ts";
 import { FILE_MODE } from "./limits.ts";
 import { encodeHeader, segmentName, TEMPORARY_SUFFIX, type SegmentHeader } from "./segment.ts";
 import type { JournalHead } from "./types.ts";
-import { ok, type Fault, type Result } from "../ports/errors.ts";
+import { fail, ok, type Fault, type Result } from "../ports/errors.ts";
 import type { FileSystem, OpenFile } from "../ports/file-system.ts";
 
 /** Why a write failed, and whether the file is again as it was before. */
@@ -101,11 +101,22 @@ export class SegmentWriter {
    */
   reserve(sizeBytes: number, spareBytes: number): Result<void> {
     if (!this.#canAllocate || this.#written.sizeBytes + sizeBytes <= this.#allocatedBytes) return ok(undefined);
-    const upTo = this.#written.sizeBytes + sizeBytes + spareBytes;
+    const needed = this.#written.sizeBytes + sizeBytes;
+    const allocated = this.#allocate(needed + spareBytes);
+    return allocated.ok ? allocated : this.#allocate(needed);
+  }
+
+  #allocate(upTo: number): Result<void> {
     const allocated = this.#file.allocate(upTo);
     if (allocated.ok) this.#allocatedBytes = upTo;
-    else if (allocated.error.code !== "file.no_space") this.#canAllocate = false;
-    return allocated.ok || this.#canAllocate ? allocated : ok(undefined);
+    else if (allocated.error.code === "file.no_space") return fail(this.#named(allocated.error));
+    else this.#canAllocate = false;
+    return ok(undefined);
+  }
+
+  /** The file was opened under its temporary name; a person must read the one it has now. */
+  #named(error: Fault): Fault {
+    return { ...error, message: error.message.replaceAll(`${this.name}${TEMPORARY_SUFFIX}`, this.name) };
   }
 
   /** Writes one batch; a failed or short write is taken back, once. */
@@ -113,7 +124,7 @@ export class SegmentWriter {
     const before = this.#written;
     if (this.#mustSyncFirst) {
       const synced = await this.#file.dataSync();
-      if (!synced.ok) return { ok: false, failure: { error: synced.error, isUndone: false } };
+      if (!synced.ok) return { ok: false, failure: { error: this.#named(synced.error), isUndone: false } };
       this.#mustSyncFirst = false;
     }
     const batch = encodeBatch(this.#salt, before, bodies);
@@ -126,14 +137,15 @@ export class SegmentWriter {
     this.#mustSyncFirst = true;
     // Truncating gives reserved blocks back.
     this.#allocatedBytes = 0;
-    return { ok: false, failure: { error: written.error, isUndone: undone.ok } };
+    return { ok: false, failure: { error: this.#named(written.error), isUndone: undone.ok } };
   }
 
   /** Makes what was written durable. After a failure nothing may be written here any more. */
   async sync(): Promise<Result<void>> {
     const end = this.#written;
     const synced = await this.#file.dataSync();
-    if (synced.ok) this.#synced = end;
+    if (!synced.ok) return fail(this.#named(synced.error));
+    this.#synced = end;
     return synced;
   }
 

@@ -3,7 +3,7 @@ import type { PveVersion, TagStyle } from "../guest/host-facts.ts";
 import type { ObservedGuest } from "../guest/observed.ts";
 
 /** Why there is no observation of a declared guest. */
-type Absence = "missing" | "on_other_node" | "unreadable";
+export type Absence = "missing" | "on_other_node" | "unreadable";
 
 /**
  * What stands around a guest at the moment of planning. Texts are for people and end up in holds;

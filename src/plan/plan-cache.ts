@@ -1,5 +1,6 @@
+import type { DesiredGuest } from "../desired/model.ts";
 import type { HaStatus, ObservedGuest } from "../guest/observed.ts";
-import type { GuestPlanInput, GuestSituation, PlanFacts } from "./input.ts";
+import type { Absence, GuestPlanInput, GuestSituation, PlanFacts } from "./input.ts";
 import { planGuest } from "./plan-guest.ts";
 import type { GuestPlan } from "./types.ts";
 
@@ -9,8 +10,21 @@ import type { GuestPlan } from "./types.ts";
  */
 const ENTRIES_MAX = 50_000;
 
+/** What a plan was computed from, without the configuration itself: its digest stands for both views. */
+interface Basis {
+  readonly desired: DesiredGuest;
+  readonly absence: Absence | undefined;
+  readonly absenceMessage: string | undefined;
+  readonly observed: ObservationKey | undefined;
+  readonly situation: GuestSituation;
+  readonly facts: PlanFacts;
+}
+
+/** An observation as far as a plan depends on it. Identity follows from the config. */
+type ObservationKey = Pick<ObservedGuest, "kind" | "vmid" | "node" | "name" | "runState" | "isTemplate" | "lock" | "ha"> & { readonly digest: string };
+
 interface Entry {
-  input: GuestPlanInput;
+  readonly basis: Basis;
   readonly plan: GuestPlan;
 }
 
@@ -30,14 +44,10 @@ export class PlanCache {
   plan(input: GuestPlanInput): GuestPlan {
     const { vmid } = input.desired;
     const known = this.#entries.get(vmid);
-    if (known !== undefined && isSameInput(known.input, input)) {
-      // The newer, equal one: so the observation before it can be collected.
-      known.input = input;
-      return known.plan;
-    }
+    if (known !== undefined && isSameInput(known.basis, input)) return known.plan;
     const plan = planGuest(input);
     this.#makeRoom(vmid);
-    this.#entries.set(vmid, { input, plan });
+    this.#entries.set(vmid, { basis: basisOf(input), plan });
     return plan;
   }
 
@@ -53,31 +63,37 @@ export class PlanCache {
   }
 }
 
-function isSameInput(left: GuestPlanInput, right: GuestPlanInput): boolean {
+function basisOf({ desired, absence, absenceMessage, observed, situation, facts }: GuestPlanInput): Basis {
+  return { desired, absence, absenceMessage, observed: observed === undefined ? undefined : keyOf(observed), situation, facts };
+}
+
+function keyOf({ kind, vmid, node, name, runState, isTemplate, lock, ha, config }: ObservedGuest): ObservationKey {
+  return { kind, vmid, node, name, runState, isTemplate, lock, ha, digest: config.digest };
+}
+
+function isSameInput(known: Basis, input: GuestPlanInput): boolean {
   return (
-    left.desired === right.desired &&
-    left.absence === right.absence &&
-    left.absenceMessage === right.absenceMessage &&
-    isSameObservation(left.observed, right.observed) &&
-    isSameSituation(left.situation, right.situation) &&
-    areSameFacts(left.facts, right.facts)
+    known.desired === input.desired &&
+    known.absence === input.absence &&
+    known.absenceMessage === input.absenceMessage &&
+    isSameObservation(known.observed, input.observed) &&
+    isSameSituation(known.situation, input.situation) &&
+    areSameFacts(known.facts, input.facts)
   );
 }
 
-/** The digest stands for the whole config, both views. Identity follows from the config. */
-function isSameObservation(left: ObservedGuest | undefined, right: ObservedGuest | undefined): boolean {
-  if (left === right) return true;
-  if (left === undefined || right === undefined) return false;
+function isSameObservation(known: ObservationKey | undefined, observed: ObservedGuest | undefined): boolean {
+  if (known === undefined || observed === undefined) return known === observed;
   return (
-    left.config.digest === right.config.digest &&
-    left.runState === right.runState &&
-    left.lock === right.lock &&
-    left.name === right.name &&
-    left.isTemplate === right.isTemplate &&
-    left.node === right.node &&
-    left.kind === right.kind &&
-    left.vmid === right.vmid &&
-    isSameHaStatus(left.ha, right.ha)
+    known.digest === observed.config.digest &&
+    known.runState === observed.runState &&
+    known.lock === observed.lock &&
+    known.name === observed.name &&
+    known.isTemplate === observed.isTemplate &&
+    known.node === observed.node &&
+    known.kind === observed.kind &&
+    known.vmid === observed.vmid &&
+    isSameHaStatus(known.ha, observed.ha)
   );
 }
 

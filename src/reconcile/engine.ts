@@ -46,6 +46,7 @@ export class Engine {
   #loop: Promise<void> | undefined;
   /** Passes never overlap, whoever asks for one. */
   #passing: Promise<void> = Promise.resolve();
+  #isPassing = false;
 
   constructor(deps: EngineDeps, settings: EngineSettings) {
     this.#deps = deps;
@@ -130,6 +131,11 @@ export class Engine {
     return this.#deps.clock.monotonic() - this.#lastProgressMs;
   }
 
+  /** True while a pass is under way: memory is being used, not kept. */
+  isWorking(): boolean {
+    return this.#isPassing;
+  }
+
   /** The newest revision; empty before the first load. */
   generation(): string {
     return this.#revision.newest()?.revision ?? "";
@@ -177,7 +183,12 @@ export class Engine {
   }
 
   #pass(): Promise<void> {
-    const pass = this.#passing.then(() => this.#passNow());
+    const pass = this.#passing.then(async () => {
+      this.#isPassing = true;
+      await this.#passNow().finally(() => {
+        this.#isPassing = false;
+      });
+    });
     this.#passing = pass.catch(() => {});
     return pass;
   }

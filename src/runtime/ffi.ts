@@ -2,7 +2,7 @@ import { dlopen, FFIType, read } from "bun:ffi";
 
 /**
  * The few system calls that neither Bun nor Node offers: flock (the one-writer lock), fallocate (room
- * for outcomes), posix_fadvise (read from the disk, not from the cache). Loaded on first use, so that
+ * for outcomes), posix_fadvise (read from the disk, not from the cache), madvise (code that only the start used). Loaded on first use, so that
  * commands that touch no journal pay nothing. A system without one of them answers "unsupported".
  */
 
@@ -15,6 +15,7 @@ export const ERROR_NUMBER = { interrupted: 4, again: 11, noSpace: 28, notSupport
 const LOCK_EXCLUSIVE_NONBLOCKING = 2 | 4;
 const FALLOCATE_KEEP_SIZE = 1;
 const FADVISE_DONTNEED = 4;
+const MADVISE_DONTNEED = 4;
 /** An interrupted call is repeated this often before it counts as failed. */
 const INTERRUPTED_TRIES = 10;
 /** glibc, then musl by architecture; the dynamic loader knows where they are. */
@@ -28,11 +29,13 @@ function load(name: string) {
     flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
     fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
     posix_fadvise: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.i32], returns: FFIType.i32 },
+    madvise: { args: [FFIType.u64, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
     __errno_location: { args: [], returns: FFIType.ptr },
   }).symbols as {
     flock(descriptor: number, operation: number): number;
     fallocate(descriptor: number, mode: number, offset: number, length: number): number;
     posix_fadvise(descriptor: number, offset: number, length: number, advice: number): number;
+    madvise(address: bigint, length: bigint, advice: number): number;
     __errno_location(): Parameters<typeof read.i32>[0];
   };
 }
@@ -74,4 +77,12 @@ export function reserveBlocks(descriptor: number, sizeBytes: number): SystemCall
 /** posix_fadvise(2) DONTNEED for the whole file: clean pages leave the cache. Best effort. */
 export function forgetCachedPages(descriptor: number): void {
   symbols()?.posix_fadvise(descriptor, 0, 0, FADVISE_DONTNEED);
+}
+
+/**
+ * Unmaps the pages of a file mapping that nobody ever writes; each comes back from the page cache when
+ * it is touched. Only for read-only, executable mappings: elsewhere it would undo what was written.
+ */
+export function dropPages(address: bigint, lengthBytes: bigint): SystemCallResult {
+  return call((loaded) => loaded.madvise(address, lengthBytes, MADVISE_DONTNEED));
 }

@@ -36,7 +36,7 @@ const RULES: ReadonlyMap<HostConditionType, HostConditionRule> = new Map(
 );
 
 /** Host conditions that readiness needs. */
-export function requiredHostConditions(): readonly HostConditionType[] {
+function requiredHostConditions(): readonly HostConditionType[] {
   return [...RULES].filter(([, rule]) => rule.isRequired).map(([type]) => type);
 }
 

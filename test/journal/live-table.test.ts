@@ -21,14 +21,36 @@ function stateOf(table: LiveTable): string[] {
   return table.snapshot(AT, NOW_MS).map((one) => JSON.stringify(one)).sort();
 }
 
+/** Ids as the journal gives them: no two operations share one, and events name an earlier one. */
+function withIds(records: readonly JournalRecord[]): JournalRecord[] {
+  return records.map((one, index) => {
+    if (one.kind === "planned") return { ...one, op: `op${index}` };
+    if (one.kind === "operation") return { ...one, operation: { ...one.operation, id: `op${index}` } };
+    return one.kind === "event" ? { ...one, op: `op${Math.floor(index / 2)}` } : one;
+  });
+}
+
 test("a snapshot builds the same table again, whatever was in it", () => {
   fc.assert(fc.property(fc.array(record, { maxLength: 30 }), (records) => {
-    const table = tableOf(records);
+    const table = tableOf(withIds(records));
     table.forgetExpired(NOW_MS);
     const again = tableOf(table.snapshot(AT, NOW_MS));
     expect(stateOf(again)).toEqual(stateOf(table));
     expect(again.openOperations().map(({ id }) => id)).toEqual(table.openOperations().map(({ id }) => id));
   }), { numRuns: 300 });
+});
+
+test("a key stays with the operation that holds it longer, also when a snapshot lists the other one last", () => {
+  const keyed = (keyExpiresAt: string) => startOf(100, { key: "k", keyExpiresAt });
+  const table = tableOf([
+    { kind: "planned", at: AT, op: "a", operation: keyed("2025-01-01T00:00:00Z") },
+    { kind: "event", at: AT, op: "a", event: { type: "start" } },
+    { kind: "event", at: AT, op: "a", event: { type: "lose", reason: "no answer" } },
+    { kind: "planned", at: AT, op: "b", operation: keyed("2027-01-01T00:00:00Z") },
+    { kind: "event", at: AT, op: "b", event: { type: "start" } },
+    { kind: "event", at: AT, op: "b", event: { type: "succeed", by: "answer" } },
+  ]);
+  expect(tableOf(table.snapshot(AT, NOW_MS)).keyHolder("k")?.id).toBe("b");
 });
 
 test("memory is bounded by what is live", () => {

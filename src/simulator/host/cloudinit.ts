@@ -4,6 +4,7 @@ import { splitList, compareText } from "./perl.ts";
 /** Keys that end up on the cloud-init drive; while the guest runs, what the drive still shows is kept aside. */
 const ON_THE_DRIVE = /^(?:cicustom|cipassword|citype|ciupgrade|ciuser|nameserver|searchdomain|sshkeys|ipconfig\d+|net\d+|name)$/;
 
+/** Whether a key belongs to cloud-init alone; such keys are applied to a running guest at once. */
 export function isCloudinitKey(key: string): boolean {
   return ON_THE_DRIVE.test(key) && !/^(?:net\d+|name)$/.test(key);
 }

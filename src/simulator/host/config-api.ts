@@ -16,6 +16,7 @@ export interface ConfigQuery {
   readonly snapshot: string | undefined;
 }
 
+/** GET /config: the merged view, the running one or a snapshot, with the digest of the whole file. Dies on an unknown snapshot. */
 export function readConfig(host: Host, guest: Guest, query: ConfigQuery): Row {
   const { main, pending, digest, rawLines, snapshots } = guest.view();
   if (query.snapshot !== undefined && query.isCurrent) {
@@ -69,6 +70,7 @@ export function readPending(host: Host, guest: Guest): Row[] {
   return [...host.shuffled(rows), ...host.shuffled(onlyPending), ...onlyDeleted];
 }
 
+/** GET /snapshot: the snapshots, then the guest as it is now. */
 export function snapshotList(guest: Guest): Row[] {
   const { main, snapshots, digest } = guest.view();
   const rows = [...snapshots].map(([name, section]): Row => {
@@ -82,6 +84,7 @@ export function snapshotList(guest: Guest): Row[] {
   return [...rows, current];
 }
 
+/** GET /feature: whether the guest can be snapshotted, cloned or copied. */
 export function featureAnswer(host: Host, guest: Guest, feature: string): Row {
   const hasFeature = feature === "snapshot" ? canSnapshot(host, guest) : feature === "clone" ? guest.isTemplate : true;
   return { hasFeature: hasFeature ? 1 : 0, nodes: [host.name] };

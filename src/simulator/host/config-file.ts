@@ -33,10 +33,11 @@ const RAW_LINE = /^(lxc\.[a-z0-9_\-.]+)(?::|\s*=)\s*(.*?)\s*$/;
 const SECTION_NAME = /^\[([a-z][a-z0-9_-]+)\]\s*$/i;
 const SPECIAL_SECTION = /^\[special:(cloudinit|fleecing)\]\s*$/i;
 
-export function digestOf(text: string): string {
+function digestOf(text: string): string {
   return createHash("sha1").update(text, "utf8").digest("hex");
 }
 
+/** Parses a file's text; never fails, as Proxmox never does. */
 export function parseConfig(kind: GuestKind, text: string): GuestConfigFile {
   return new Parser(kind, text).parse();
 }
@@ -135,7 +136,7 @@ class Parser {
 type Checked = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly problem: string };
 
 /** What Proxmox makes of a value between file and memory: booleans 1/0, integers without leading zeros. */
-export function checkStoredValue(kind: GuestKind, key: string, value: string | null): Checked {
+function checkStoredValue(kind: GuestKind, key: string, value: string | null): Checked {
   const schema = configOption(kind, key);
   if (schema === undefined) return { ok: false, problem: `unknown setting '${key}'\n` };
   if (value === null) return { ok: false, problem: "got undefined value\n" };
@@ -211,13 +212,14 @@ function dropUsedUnused(kind: GuestKind, main: Section): void {
 }
 
 /** The volume (or path) of a drive or mount point value, undefined when it cannot be parsed. */
-export function volumeOf(kind: GuestKind, key: string, value: string): string | undefined {
+function volumeOf(kind: GuestKind, key: string, value: string): string | undefined {
   const format = configOption(kind, key)?.format;
   if (typeof format !== "object") return undefined;
   const parsed = parsePropertyString(format, value);
   return parsed.ok ? parsed.values.get(kind === "qemu" ? "file" : "volume") : undefined;
 }
 
+/** Whether one of the drives is a cloud-init drive. */
 export function hasCloudinitDrive(section: Section): boolean {
   return [...section].some(([key, value]) => isQemuDrive(key) && /(?:^|[:/])(?:vm-\d+-)?cloudinit(?:\.\w+)?(?:,|$)/.test(value ?? ""));
 }

@@ -44,6 +44,7 @@ export function printDrive(key: string, drive: Drive): string {
   return printPropertyString(schemaOf(key), size === undefined ? drive : new Map(drive).set("size", formatSize(size)));
 }
 
+/** A drive that holds the cloud-init settings. */
 export function isCloudinit(drive: Drive): boolean {
   return CLOUDINIT.test(drive.get("file") ?? "");
 }
@@ -81,6 +82,7 @@ export function bootOrder(boot: string | null | undefined): string[] {
   return splitList(order);
 }
 
+/** "order=a;b"; empty text when there is no device. */
 export function printBootOrder(devices: readonly string[]): string {
   return devices.length === 0 ? "" : `order=${devices.join(";")}`;
 }

@@ -19,6 +19,7 @@ export interface HaResource {
   readonly state: string;
 }
 
+/** The managed guests, in the file's order. */
 export function haResources(host: Host): readonly HaResource[] {
   return host.haConfig.split(/\n(?=\S)/).flatMap((block) => {
     const [, type = "", id = ""] = /^(vm|ct):\s*(\d+)/.exec(block) ?? [];
@@ -27,9 +28,9 @@ export function haResources(host: Host): readonly HaResource[] {
   });
 }
 
+/** Asks HA to keep a managed guest in this state; dies without quorum. */
 export function setHaState(host: Host, kind: GuestKind, vmid: number, state: string): void {
   const sid = sidOf(kind, vmid);
   const blocks = haResources(host).map((resource) => `${resource.type}: ${resource.sid.split(":")[1]}\n\tstate ${resource.sid === sid ? state : resource.state}\n`);
-  host.haConfig = blocks.join("\n");
-  host.tell({ kind: "cluster" });
+  host.setHaConfig(blocks.join("\n"));
 }

@@ -5,6 +5,7 @@ import type { HostChange, HostFault, NodeOptions, StartState, VmList } from "../
 import { DatacenterConfig } from "./datacenter.ts";
 import { Died } from "./died.ts";
 import { renderConfig, type GuestConfigFile } from "./config-file.ts";
+import { Faults } from "./faults.ts";
 import { FileLock } from "./file-lock.ts";
 import { Guest } from "./guest.ts";
 import { isLxcVolume, isQemuDrive } from "./schema.ts";
@@ -46,6 +47,7 @@ const DEFAULT_TRAITS: HostTraits = {
 const UPTIME_AT_START_MS = 2_640_000;
 const GUEST_PATH = /\/nodes\/([^/]+)\/(qemu-server|lxc)\/(\d+)\.conf$/;
 
+/** One host; made from files, changed through its methods only. */
 export class Host implements TaskHost {
   readonly name: string;
   readonly clock: Clock;
@@ -55,11 +57,10 @@ export class Host implements TaskHost {
   readonly storages: Storages;
   readonly tasks: TaskTable;
   readonly datacenter: DatacenterConfig;
-  /** ha/resources.cfg. */
-  haConfig: string;
+  #haConfig: string;
   readonly bootedAtMs: number;
   readonly #guests = new Map<number, Guest>();
-  readonly #faults = new Set<{ readonly fault: HostFault; readonly released: Promise<void> }>();
+  readonly #faults = new Faults();
   readonly #listeners = new Set<(change: HostChange) => void>();
   readonly #samplers = new Set<() => void>();
   readonly #stopper = new AbortController();
@@ -78,7 +79,7 @@ export class Host implements TaskHost {
     this.bootedAtMs = this.clock.now() - UPTIME_AT_START_MS;
     this.storages = new Storages(startState.files["/etc/pve/storage.cfg"] ?? "");
     this.datacenter = new DatacenterConfig(startState.files["/etc/pve/datacenter.cfg"] ?? "");
-    this.haConfig = startState.files["/etc/pve/ha/resources.cfg"] ?? "";
+    this.#haConfig = startState.files["/etc/pve/ha/resources.cfg"] ?? "";
     this.#vmlistVersion = startState.vmlist?.version ?? 1;
     this.#guestVersion = Math.max(1, ...Object.values(startState.vmlist?.ids ?? {}).map((entry) => entry.version));
     this.tasks = new TaskTable(this);
@@ -177,7 +178,27 @@ export class Host implements TaskHost {
   setDatacenterConfig(text: string): void {
     this.assertQuorum();
     this.datacenter.text = text;
+    this.#clusterFileChanged("datacenter.cfg");
+  }
+
+  /** ha/resources.cfg. */
+  get haConfig(): string {
+    return this.#haConfig;
+  }
+
+  setHaConfig(text: string): void {
+    this.assertQuorum();
+    this.#haConfig = text;
+    this.#clusterFileChanged("ha/resources.cfg");
+  }
+
+  #clusterFileChanged(name: string): void {
+    this.#count(name);
     this.tell({ kind: "cluster" });
+  }
+
+  #count(name: string): void {
+    this.#counters.set(name, (this.#counters.get(name) ?? 1) + 1);
   }
 
   #assertWritable(kind: GuestKind, vmid: number): void {
@@ -191,26 +212,15 @@ export class Host implements TaskHost {
   }
 
   get isReadOnly(): boolean {
-    return [...this.#faults].some(({ fault }) => fault.kind === "read_only");
+    return this.#faults.isReadOnly;
   }
 
   addFault(fault: HostFault): () => void {
-    let release: () => void = () => undefined;
-    const entry = { fault, released: new Promise<void>((resolve) => (release = resolve)) };
-    this.#faults.add(entry);
-    return () => {
-      this.#faults.delete(entry);
-      release();
-    };
+    return this.#faults.add(fault);
   }
 
   taskFault(type: string, id: string): Promise<string | undefined> | undefined {
-    for (const { fault, released } of this.#faults) {
-      if (fault.kind === "read_only") continue;
-      if ((fault.taskType ?? type) !== type || String(fault.vmid ?? id) !== id) continue;
-      return fault.kind === "task_hang" ? released.then(() => undefined) : Promise.resolve(fault.exit);
-    }
-    return undefined;
+    return this.#faults.ofTask(type, id);
   }
 
   nextPid(): number {
@@ -223,12 +233,11 @@ export class Host implements TaskHost {
   }
 
   tasksChanged(): void {
+    this.#count("tasklist");
     this.tell({ kind: "tasks" });
   }
 
   tell(change: HostChange): void {
-    const counter = change.kind === "tasks" ? "tasklist" : change.kind === "cluster" ? "datacenter.cfg" : undefined;
-    if (counter !== undefined) this.#counters.set(counter, (this.#counters.get(counter) ?? 1) + 1);
     for (const listener of this.#listeners) listener(change);
   }
 
@@ -261,7 +270,7 @@ export class Host implements TaskHost {
       "storage.cfg": 1,
       "user.cfg": 1,
       "datacenter.cfg": count("datacenter.cfg"),
-      "ha/resources.cfg": 1,
+      "ha/resources.cfg": count("ha/resources.cfg"),
       "ha/groups.cfg": 1,
       "ha/manager_status": 1,
       kvstore: { [this.name]: { tasklist: count("tasklist") } },
@@ -275,6 +284,17 @@ export class Host implements TaskHost {
 
   stop(): void {
     this.#stopper.abort();
+  }
+
+  /** Calls back after `delayMs`, unless the simulation ends before. */
+  after(delayMs: number, callback: () => void): void {
+    if (this.stopped.aborted) return;
+    const forget = (): void => this.stopped.removeEventListener("abort", cancel);
+    const cancel = this.clock.schedule(delayMs, () => {
+      forget();
+      callback();
+    });
+    this.stopped.addEventListener("abort", cancel, { once: true });
   }
 
   /** A random version-4 UUID. */

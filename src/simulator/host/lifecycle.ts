@@ -31,6 +31,7 @@ function assertFree(host: Host, vmid: number, kind: "VM" | "CT"): void {
   throw Died.because(`unable to create ${kind} ${vmid} - ${other.kind === "qemu" ? "VM" : "CT"} ${vmid} already exists on node '${host.name}'`);
 }
 
+/** POST /qemu: checks in the request, makes the guest in a task; gives its UPID. */
 export function createQemu(host: Host, caller: Caller, values: Values): string {
   const vmid = Number(values.get("vmid"));
   if (!caller.can(`/vms/${vmid}`, "VM.Allocate")) throw Died.permission();
@@ -41,7 +42,7 @@ export function createQemu(host: Host, caller: Caller, values: Values): string {
   needForDrives(host, caller, vmid, config);
   for (const [key, value] of config) {
     if (!/^net\d+$/.test(key) || value === null) continue;
-    needForBridge(host, caller, "qemu", value);
+    needForBridge(caller, "qemu", value);
     config.set(key, printNet("qemu", parseNet(host, "qemu", value)));
   }
   assertFree(host, vmid, "VM");
@@ -97,7 +98,8 @@ export function createLxc(host: Host, caller: Caller, values: Values): string {
   const path = `/vms/${vmid}`;
   if (!caller.can(path, "VM.Allocate")) throw Died.permission();
   const config: Values = new Map([...values].filter(([key]) => !LXC_NOT_CONFIG.includes(key)));
-  needForLxcKeys(host, caller, vmid, new Map([["unprivileged", config.get("unprivileged") ?? "1"]]), [...config.keys()].filter((key) => key !== "unprivileged"), config);
+  const future = new Map([["unprivileged", config.get("unprivileged") ?? "1"]]);
+  needForLxcKeys(host, caller, vmid, future, [...config.keys()].filter((key) => key !== "unprivileged"), config);
   assertFree(host, vmid, "CT");
   const template = values.get("ostemplate") ?? "";
   const storage = values.get("storage") ?? "local";
@@ -120,6 +122,7 @@ export function createLxc(host: Host, caller: Caller, values: Values): string {
   }).upid;
 }
 
+/** DELETE /qemu/{vmid}: protection and running are refused at once, a lock only by the task. */
 export function destroyQemu(call: PowerCall): string {
   const { host, vmid, values } = call;
   const guest = host.needGuest("qemu", vmid);
@@ -128,6 +131,7 @@ export function destroyQemu(call: PowerCall): string {
   return host.tasks.start("qmdestroy", String(vmid), call.caller, (task) => withTaskLock(guest, task, async () => destroy(host, guest, task, values))).upid;
 }
 
+/** DELETE /lxc/{vmid}: here the lock is refused at once too. */
 export async function destroyLxc(call: PowerCall): Promise<string> {
   const { host, vmid, values } = call;
   const guest = host.needGuest("lxc", vmid);
@@ -160,6 +164,7 @@ async function destroy(host: Host, guest: Guest, task: TaskContext, values: Valu
   }
 }
 
+/** POST /clone: a copy with volumes, addresses and identity of its own. */
 export function cloneQemu(call: PowerCall): string {
   const { host, vmid, caller, values } = call;
   const newId = Number(values.get("newid"));
@@ -205,9 +210,14 @@ function cloneDrive(host: Host, newId: number, key: string, drive: Map<string, s
   const { sizeBytes, format, content } = original;
   const volume = host.storages.allocate({ storage, vmid: newId, sizeBytes, format, content, now: host.nowSeconds() });
   if (storage.isFileBased) task.print(formattingLine(`${storage.path}/images/${splitVolumeId(volume.id)[1]}`, format, sizeBytes));
+  task.print(`allocated target volume '${volume.id}'`);
+  const mebibytes = `${(sizeBytes / 1024 ** 2).toFixed(1)} MiB`;
+  task.print(`transferred 0.0 B of ${mebibytes} (0.00%)`);
+  task.print(`transferred ${mebibytes} of ${mebibytes} (100.00%)`);
   return printDrive(key, new Map(drive).set("file", volume.id));
 }
 
+/** POST /template: sets the flag and turns the disks into base images. */
 export function makeTemplate(call: PowerCall): string {
   const { host, vmid, caller } = call;
   const guest = host.needGuest("qemu", vmid);

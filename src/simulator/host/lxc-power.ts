@@ -7,6 +7,7 @@ import { parseMountPoint } from "./lxc-volumes.ts";
 import { beginProcess, endProcess, LOCK_TIMEOUT_MS, waitForExit } from "./process.ts";
 import { overrule, takeRootFlags, type PowerCall } from "./qemu-power.ts";
 import { assertUnlocked } from "./qemu-update.ts";
+import { isLxcVolume } from "./schema.ts";
 import type { TaskContext } from "./tasks.ts";
 
 /**
@@ -37,6 +38,7 @@ function needRunning(call: PowerCall, what = "CT"): Running {
   return running;
 }
 
+/** POST /status/start. */
 export async function startLxc(call: PowerCall): Promise<string> {
   const { host, vmid } = call;
   const isLockSkipped = takeRootFlags(call, ["skiplock"]);
@@ -49,7 +51,7 @@ export async function startLxc(call: PowerCall): Promise<string> {
 async function startContainer(host: Host, guest: Guest, task: TaskContext, isLockSkipped: boolean): Promise<void> {
   if (guest.isTemplate) throw Died.because("you can't start a CT if it's a template");
   if (!isLockSkipped && guest.option("lock") !== "mounted") assertUnlocked(guest);
-  const hasQuota = [...guest.view().main].some(([key, value]) => parseMountPoint(/^mp\d+$/.test(key) ? key : "rootfs", value)?.get("quota") === "1" && /^(?:rootfs|mp\d+)$/.test(key));
+  const hasQuota = [...guest.view().main].some(([key, value]) => isLxcVolume(key) && parseMountPoint(key, value)?.get("quota") === "1");
   if (guest.option("unprivileged") === "1" && hasQuota) throw Died.because("Quotas are not supported by unprivileged containers.");
   if (guest.view().pending.size > 0) applyLxcPending(host, guest, guest.load());
   assertUsable(host, guest);
@@ -60,12 +62,13 @@ async function startContainer(host: Host, guest: Guest, task: TaskContext, isLoc
 
 function assertVolumes(host: Host, guest: Guest): void {
   for (const [key, value] of guest.view().main) {
-    if (!/^(?:rootfs|mp\d+)$/.test(key)) continue;
+    if (!isLxcVolume(key)) continue;
     const volume = parseMountPoint(key, value)?.get("volume") ?? "";
     if (!volume.startsWith("/") && host.storages.volume(volume) === undefined) throw Died.because(`volume '${volume}' does not exist`);
   }
 }
 
+/** POST /status/stop: kills the container. */
 export async function stopLxc(call: PowerCall): Promise<string> {
   const { host, vmid, caller, values } = call;
   const isLockSkipped = takeRootFlags(call, ["skiplock"]);
@@ -73,10 +76,7 @@ export async function stopLxc(call: PowerCall): Promise<string> {
   if (haStateOf(host, "lxc", vmid) !== undefined) return forkHa(call, "hastop");
   const isOverruling = values.get("overrule-shutdown") === "1";
   const overruled: string[] = [];
-  if (isOverruling) {
-    const lines = { print: (line: string) => void overruled.push(line), upid: "", signal: host.stopped, sleep: () => Promise.resolve() };
-    overrule(host, caller, "vzshutdown", vmid, lines);
-  }
+  if (isOverruling) await overrule(host, caller, "vzshutdown", vmid, (line) => overruled.push(line));
   return forkLocked(call, "vzstop", async (guest, task) => {
     for (const line of overruled) task.print(line);
     if (!isLockSkipped && guest.option("lock") !== "mounted") assertUnlocked(guest);
@@ -100,6 +100,7 @@ export function endContainer(host: Host, guest: Guest, running: Running): void {
   if (hasEnded && host.findGuest(guest.vmid) === guest && guest.view().pending.size > 0 && !host.isReadOnly) applyLxcPending(host, guest, guest.load());
 }
 
+/** POST /status/shutdown: asks, waits, and kills if forced. */
 export async function shutdownLxc(call: PowerCall): Promise<string> {
   const { host, vmid, values } = call;
   needRunning(call);
@@ -115,12 +116,13 @@ export async function shutdownLxc(call: PowerCall): Promise<string> {
 async function shutDownContainer(host: Host, guest: Guest, task: TaskContext, seconds: number, isForced: boolean): Promise<void> {
   const { running } = guest;
   if (running === undefined) return;
-  if (host.traits.honoursShutdown(guest)) host.clock.schedule(host.traits.shutdownDurationMs, () => endContainer(host, guest, running));
+  if (host.traits.honoursShutdown(guest)) host.after(host.traits.shutdownDurationMs, () => endContainer(host, guest, running));
   if (await waitForExit(host, running, seconds * 1000, task)) return;
   if (!isForced) throw Died.because(`command 'lxc-stop -n ${guest.vmid} --nokill --timeout ${seconds}' failed: exit code 1`);
   await kill(host, guest, running, task);
 }
 
+/** POST /status/reboot: a shutdown that is followed by a start. */
 export async function rebootLxc(call: PowerCall): Promise<string> {
   const { host, values } = call;
   needRunning(call, "VM");
@@ -147,6 +149,7 @@ export async function suspendLxc(call: PowerCall): Promise<string> {
   });
 }
 
+/** POST /status/resume: of a checkpoint, which there never is. */
 export async function resumeLxc(call: PowerCall): Promise<string> {
   const { host, vmid } = call;
   if (host.findGuest(vmid)?.running !== undefined) throw Died.because(`CT ${vmid} already running`);
@@ -160,7 +163,7 @@ function forkHa(call: PowerCall, type: "hastart" | "hastop"): string {
   return host.tasks.start(type, String(vmid), caller, async (task) => {
     task.print(`Requesting HA ${type === "hastart" ? "start" : "stop"} for CT ${vmid}`);
     setHaState(host, "lxc", vmid, type === "hastart" ? "started" : "stopped");
-    host.clock.schedule(HA_ROUND_MS, () => actForHa(call, type));
+    host.after(HA_ROUND_MS, () => actForHa(call, type));
     await task.sleep(KILL_DURATION_MS);
   }).upid;
 }

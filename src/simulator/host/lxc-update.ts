@@ -5,7 +5,7 @@ import { Died, whatKills } from "./died.ts";
 import type { Guest } from "./guest.ts";
 import type { Host } from "./host.ts";
 import { assertHoldsContainers, detachMountPoint, isVolumeUsed, parseMountPoint, storedMountPoint } from "./lxc-volumes.ts";
-import { parseNet, printNet } from "./net.ts";
+import { bridgeOf, parseNet, printNet } from "./net.ts";
 import { addPendingDelete, cleanupPending, pendingDeletes, removePendingDelete } from "./pending.ts";
 import { compareText, isTrue, splitList } from "./perl.ts";
 import { needForLxcKeys } from "./permissions.ts";
@@ -28,6 +28,7 @@ export interface LxcUpdate {
   readonly sets: Values;
 }
 
+/** Verifies a call's parameters beyond their schema and checks privileges, without the lock. */
 export function prepareLxcUpdate(host: Host, vmid: number, caller: Caller, values: Values): LxcUpdate {
   const rest = new Map(values);
   const take = (name: string): string | undefined => {
@@ -77,7 +78,7 @@ export function applyLxcUpdate(update: LxcUpdate): void {
 export function assertUsable(host: Host, guest: Guest): void {
   for (const [key, value] of guest.view().main) {
     if (!/^net\d+$/.test(key)) continue;
-    const bridge = parseNet(host, "lxc", value ?? "").get("bridge") ?? "";
+    const bridge = bridgeOf("lxc", value) ?? "";
     if (!host.traits.bridges.includes(bridge)) throw Died.because(`bridge '${bridge}' does not exist`);
   }
 }
@@ -193,7 +194,7 @@ function setLive(host: Host, guest: Guest, file: GuestConfigFile, key: string): 
   if (key === "memory" || key === "swap") assertMemoryCgroup(host);
   else if (/^mp\d+$/.test(key) ? file.main.has(key) : !/^(?:cpulimit|cpuunits|net\d+)$/.test(key)) return;
   if (/^net\d+$/.test(key)) {
-    const bridge = parseNet(host, "lxc", value).get("bridge") ?? "";
+    const bridge = bridgeOf("lxc", value) ?? "";
     if (!host.traits.bridges.includes(bridge)) throw Died.because(`bridge '${bridge}' does not exist`);
   }
   file.main.set(key, appliedValue(host, guest, key, value));

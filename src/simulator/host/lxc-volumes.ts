@@ -19,12 +19,14 @@ function schemaOf(key: string): PropertySchema {
 
 export type MountPoint = Map<string, string>;
 
+/** Undefined when there is no value or it makes no sense. */
 export function parseMountPoint(key: string, value: string | null | undefined): MountPoint | undefined {
   if (value === null || value === undefined) return undefined;
   const parsed = parsePropertyString(schemaOf(key), value);
   return parsed.ok ? parsed.values : undefined;
 }
 
+/** As Proxmox reprints one: the volume, the path, then the rest sorted. */
 export function printMountPoint(key: string, mountPoint: MountPoint): string {
   return printPropertyString(schemaOf(key), mountPoint);
 }
@@ -55,6 +57,7 @@ export function storedMountPoint(host: Host, guest: Guest, key: string, value: s
   return printMountPoint(key, mountPoint);
 }
 
+/** Makes the volume that `storage:size` asks for; gives the value to store. */
 export function allocateMountPoint(host: Host, vmid: number, key: string, mountPoint: MountPoint): string {
   const [, storageId = "", gibibytes = "0"] = NEW_VOLUME.exec(mountPoint.get("volume") ?? "") ?? [];
   const storage = host.storages.need(storageId);
@@ -64,6 +67,7 @@ export function allocateMountPoint(host: Host, vmid: number, key: string, mountP
   return printMountPoint(key, mountPoint);
 }
 
+/** Whether a mount point other than `except`, now, pending or in a snapshot, uses the volume. */
 export function isVolumeUsed(file: GuestConfigFile, volumeId: string, except?: string): boolean {
   const uses = (section: Section): boolean =>
     [...section].some(([key, value]) => key !== except && isLxcVolume(key) && parseMountPoint(key, value)?.get("volume") === volumeId);

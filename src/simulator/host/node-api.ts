@@ -16,12 +16,13 @@ const DISK_USED_BYTES = 36_911_976_448;
 const VMID_MIN = 100;
 const VMID_MAX = 999_999_999;
 
+/** GET /version. */
 export function version(): Row {
   return VERSION;
 }
 
 /** The node in a list; its load is only for those who may audit it. */
-export function nodeRow(host: Host, caller: Caller): Row {
+function nodeRow(host: Host, caller: Caller): Row {
   const common = { id: `node/${host.name}`, node: host.name, type: "node", level: "", status: "online" };
   if (!caller.can(`/nodes/${host.name}`, "Sys.Audit")) return common;
   const usage = { cpu: 0.01, maxcpu: host.traits.cpuCount, mem: usedMemory(host), maxmem: host.traits.memoryBytes, disk: DISK_USED_BYTES, maxdisk: DISK_BYTES };
@@ -37,6 +38,7 @@ export function nodeListRow(host: Host, caller: Caller): Row {
   return { ...nodeRow(host, caller), ssl_fingerprint: host.fingerprint };
 }
 
+/** GET /nodes/{node}/status; needs Sys.Audit on the node. */
 export function nodeStatus(host: Host, caller: Caller): Row {
   need(caller, `/nodes/${host.name}`, "Sys.Audit");
   const total = host.traits.memoryBytes;
@@ -56,10 +58,16 @@ export function nodeStatus(host: Host, caller: Caller): Row {
     swap: { total: 0, free: 0, used: 0 },
     memory: { total, used, free: total - used, available: total - used },
     rootfs: { total: DISK_BYTES, used: DISK_USED_BYTES, free: DISK_BYTES - DISK_USED_BYTES, avail: DISK_BYTES - DISK_USED_BYTES },
-    cpuinfo: { cpus: host.traits.cpuCount, cores: host.traits.cpuCount, sockets: 1, model: "Simulated Processor", vendor: "GenuineIntel", family: "6", mhz: "2599.998", flags: "fpu vme sse sse2 aes vmx", hvm: "1", user_hz: 100 },
+    cpuinfo: cpuInfo(host.traits.cpuCount),
   };
 }
 
+function cpuInfo(cpuCount: number): Row {
+  const counts = { cpus: cpuCount, cores: cpuCount, sockets: 1, user_hz: 100 };
+  return { ...counts, model: "Simulated Processor", vendor: "GenuineIntel", family: "6", mhz: "2599.998", flags: "fpu vme sse sse2 aes vmx", hvm: "1" };
+}
+
+/** GET /cluster/status of a node that is alone: no row says anything about quorum. */
 export function clusterStatus(host: Host): Row[] {
   return [{ id: `node/${host.name}`, name: host.name, type: "node", nodeid: 0, ip: "192.0.2.10", local: 1, online: 1, level: "" }];
 }
@@ -83,6 +91,7 @@ function canSeeStorage(caller: Caller, id: string): boolean {
   return caller.can(`/storage/${id}`, "Datastore.Audit") || caller.can(`/storage/${id}`, "Datastore.AllocateSpace");
 }
 
+/** GET /nodes/{node}/storage: those the caller may see. */
 export function storageList(host: Host, caller: Caller): Row[] {
   const usage = { total: DISK_BYTES, used: DISK_USED_BYTES, avail: DISK_BYTES - DISK_USED_BYTES, used_fraction: DISK_USED_BYTES / DISK_BYTES };
   return host.storages
@@ -91,6 +100,7 @@ export function storageList(host: Host, caller: Caller): Row[] {
     .map((storage) => ({ storage: storage.id, type: storage.type, content: [...storage.content].join(","), active: 1, enabled: 1, shared: 0, ...usage }));
 }
 
+/** GET /nodes/{node}/storage/{storage}/content, by owner and kind. */
 export function storageContent(host: Host, caller: Caller, storageId: string, values: Values): Row[] {
   if (!canSeeStorage(caller, storageId)) throw Died.permission(`/storage/${storageId}, Datastore.Audit|Datastore.AllocateSpace`);
   host.storages.need(storageId);
@@ -107,6 +117,7 @@ export function storageContent(host: Host, caller: Caller, storageId: string, va
     }));
 }
 
+/** GET /cluster/nextid: the lowest free id, as text; a hint, not a reservation. */
 export function nextId(host: Host, values: Values): string {
   const asked = values.get("vmid");
   if (asked !== undefined && asked !== null) {
@@ -123,7 +134,8 @@ export function clusterOptions(host: Host, caller: Caller): Row {
   const tags = new Set(visible.flatMap((guest) => splitList(guest.option("tags"))));
   const allowed = { "allowed-tags": [...tags].sort(compareText) };
   if (!caller.can("/", "Sys.Audit")) return allowed;
-  const settings = [...host.datacenter.settings()].map(([name, value]) => [name, name === "tag-style" ? propertiesOf(value) : name === "registered-tags" ? splitList(value) : value] as const);
+  const shown = (name: string, value: string): unknown => (name === "tag-style" ? propertiesOf(value) : name === "registered-tags" ? splitList(value) : value);
+  const settings = [...host.datacenter.settings()].map(([name, value]) => [name, shown(name, value)] as const);
   return { ...Object.fromEntries(settings), ...allowed };
 }
 
@@ -131,6 +143,7 @@ function propertiesOf(text: string): Row {
   return Object.fromEntries(text.split(",").map((part) => [part.split("=")[0] ?? "", part.split("=")[1] ?? ""]));
 }
 
+/** PUT /cluster/options: writes datacenter.cfg. */
 export function setClusterOptions(host: Host, caller: Caller, values: Values): null {
   need(caller, "/", "Sys.Modify");
   const changes = new Map<string, string | null>(splitList(values.get("delete")).map((name) => [name, null]));
@@ -142,6 +155,7 @@ export function setClusterOptions(host: Host, caller: Caller, values: Values): n
   return null;
 }
 
+/** GET /cluster/ha/resources; needs Sys.Audit on /. */
 export function haResourceList(host: Host, caller: Caller): Row[] {
   need(caller, "/", "Sys.Audit");
   return haResources(host).map((resource) => ({ ...resource, digest: "da39a3ee5e6b4b0d3255bfef95601890afd80709" }));

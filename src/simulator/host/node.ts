@@ -16,6 +16,8 @@ export interface Node extends SimulatedNode {
   killTask(upid: string): void;
   /** The text of a guest's configuration file, undefined where there is no such guest. */
   configFile(vmid: number): string | undefined;
+  /** Replaces the text of a guest's configuration file, as an editor would: nothing is checked. */
+  putConfigFile(vmid: number, text: string): void;
   /** Takes a guest's lock file, as a process of the host would; the returned function gives it back. */
   holdLock(vmid: number): Promise<() => void>;
 }
@@ -40,6 +42,10 @@ export function createNode(options: HostOptions): Node {
     stop: () => host.stop(),
     killTask: (upid) => host.tasks.kill(upid),
     configFile: (vmid) => host.findGuest(vmid)?.text,
+    putConfigFile: (vmid, text) => {
+      const guest = host.findGuest(vmid);
+      if (guest !== undefined) host.putText(guest, text);
+    },
     holdLock: (vmid) => host.findGuest(vmid)?.lock.acquire(0) ?? Promise.reject(new Error(`there is no guest ${vmid}`)),
   };
 }

@@ -12,10 +12,12 @@ export function pendingDeletes(pending: Section): Map<string, boolean> {
   return new Map(text === "" ? [] : text.split(/\s+/).map((entry) => [entry.replace(/^!/, ""), entry.startsWith("!")]));
 }
 
+/** Marks a key for deletion. */
 export function addPendingDelete(pending: Section, key: string, isForced: boolean): void {
   storeDeletes(pending, pendingDeletes(pending).set(key, isForced));
 }
 
+/** Takes a key off the list of deletions. */
 export function removePendingDelete(pending: Section, key: string): void {
   const deletes = pendingDeletes(pending);
   if (deletes.delete(key)) storeDeletes(pending, deletes);

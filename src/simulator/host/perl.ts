@@ -20,6 +20,7 @@ export function splitLines(text: string): string[] {
   return dropTrailingEmpty(text.split("\n"));
 }
 
+/** Parts between commas; empty ones at the end are dropped. */
 export function splitCommas(text: string): string[] {
   return dropTrailingEmpty(text.split(","));
 }
@@ -37,10 +38,12 @@ export function parseBoolean(text: string): "1" | "0" | undefined {
   return undefined;
 }
 
+/** What Proxmox takes for an integer. */
 export function isInteger(text: string): boolean {
   return /^[+-]?\d+$/.test(text);
 }
 
+/** What Proxmox takes for a number. */
 export function isNumber(text: string): boolean {
   return /^[+-]?(\d+\.\d+|\d+\.|\.\d+|\d+)([eE][+-]?\d+)?$/.test(text);
 }

@@ -4,7 +4,7 @@ import type { Section } from "./config-file.ts";
 import { Died } from "./died.ts";
 import type { Host } from "./host.ts";
 import { NEW_VOLUME } from "./drive.ts";
-import { parseNet } from "./net.ts";
+import { readNet } from "./net.ts";
 import { splitList } from "./perl.ts";
 import { CONFIG_SCHEMAS } from "./schema.gen.ts";
 import { isQemuDrive } from "./schema.ts";
@@ -67,9 +67,9 @@ export function needForTags(host: Host, caller: Caller, vmid: number, before: st
 }
 
 /** SDN.Use on the bridge (and VLAN) of an interface. */
-export function needForBridge(host: Host, caller: Caller, kind: GuestKind, value: string): void {
+export function needForBridge(caller: Caller, kind: GuestKind, value: string): void {
   if (caller.isRootLogin) return;
-  const net = parseNet(host, kind, value);
+  const net = readNet(kind, value);
   const bridge = net.get("bridge");
   if (bridge === undefined) return;
   const tag = net.get("tag");
@@ -123,8 +123,8 @@ function needForLxcKey(host: Host, caller: Caller, change: LxcKeyChange): void {
   } else if (/^net\d+$/.test(key)) {
     need(caller, path, "VM.Config.Network");
     const old = main.get(key);
-    if (old !== undefined && old !== null) needForBridge(host, caller, "lxc", old);
-    if (value !== undefined) needForBridge(host, caller, "lxc", value);
+    if (old !== undefined && old !== null) needForBridge(caller, "lxc", old);
+    if (value !== undefined) needForBridge(caller, "lxc", value);
   } else if (/^dev\d+$/.test(key)) throw Died.permission("configuring device passthrough is only allowed for root@pam");
   else if (key === "features") needForFeatures(caller, change);
   else if (key === "hookscript") throw Died.permission("changing the hookscript is only allowed for root@pam");
@@ -142,11 +142,15 @@ function needForMountPoint(host: Host, caller: Caller, vmid: number, key: string
   else needForVolume(host, caller, vmid, volume);
 }
 
+function featuresOf(text: string | null | undefined): ReadonlyMap<string, string> {
+  const parts = (text ?? "").split(",").filter((part) => part !== "");
+  return new Map(parts.map((part) => [part.split("=")[0] ?? "", part.split("=")[1] ?? ""]));
+}
+
 /** Nesting needs VM.Allocate, anything else root; a privileged container's features always root. */
 function needForFeatures(caller: Caller, change: LxcKeyChange): void {
   if (change.main.get("unprivileged") !== "1") throw Died.permission("changing feature flags for privileged container is only allowed for root@pam");
-  const parse = (text: string | null | undefined): Map<string, string> => new Map((text ?? "").split(",").filter((part) => part !== "").map((part) => [part.split("=")[0] ?? "", part.split("=")[1] ?? ""]));
-  const [before, after] = [parse(change.main.get("features")), parse(change.value)];
+  const [before, after] = [featuresOf(change.main.get("features")), featuresOf(change.value)];
   const changed = [...new Set([...before.keys(), ...after.keys()])].filter((feature) => (before.get(feature) ?? "") !== (after.get(feature) ?? ""));
   if (changed.some((feature) => feature !== "nesting")) throw Died.permission("changing feature flags (except nesting) is only allowed for root@pam");
   if (changed.length > 0) need(caller, `/vms/${change.vmid}`, "VM.Allocate");

@@ -30,6 +30,7 @@ export async function withTaskLock<T>(guest: Guest, task: TaskContext, work: () 
   }
 }
 
+/** A guest's process begins, whoever started it. */
 export function beginProcess(host: Host, guest: Guest): Running {
   const running: Running = { pid: host.nextPid(), startedAtMs: host.clock.now(), isPaused: false, exit: new AbortController() };
   host.beforeChange();
@@ -45,7 +46,7 @@ export function endProcess(host: Host, guest: Guest, running: Running, afterClea
   guest.running = undefined;
   running.exit.abort();
   host.tell({ kind: "run", vmid: guest.vmid });
-  host.clock.schedule(CLEANUP_DELAY_MS, () => void cleanUp(host, guest, afterCleanup ?? (() => undefined)));
+  host.after(CLEANUP_DELAY_MS, () => void cleanUp(host, guest, afterCleanup ?? (() => undefined)));
   return true;
 }
 

@@ -38,6 +38,7 @@ export function needForDrives(host: Host, caller: Caller, vmid: number, values: 
   for (const [key, value] of values) {
     const drive = isQemuDrive(key) ? parseDrive(key, value) : undefined;
     if (drive !== undefined) needForDrive(host, caller, vmid, key, drive);
+    if (/^unused\d+$/.test(key)) needForVolume(host, caller, vmid, parseDrive(key, value)?.get("file") ?? "");
   }
   const stateStorage = values.get("vmstatestorage");
   if (stateStorage !== undefined && stateStorage !== null) need(caller, `/storage/${stateStorage}`, "Datastore.AllocateSpace");

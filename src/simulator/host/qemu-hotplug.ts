@@ -6,12 +6,11 @@ import { isCdrom, isCloudinit, parseDrive } from "./drive.ts";
 import { parseHotplug } from "./formats.ts";
 import type { Guest } from "./guest.ts";
 import type { Host } from "./host.ts";
-import { differsIn, parseNet } from "./net.ts";
+import { differsIn, readNet } from "./net.ts";
 import { pendingDeletes, removePendingDelete } from "./pending.ts";
 import { freeVolume, registerUnused } from "./qemu-disks.ts";
-import { isQemuDrive } from "./schema.ts";
+import { configOption, isQemuDrive } from "./schema.ts";
 import { parsePropertyString } from "./verify.ts";
-import { configOption } from "./schema.ts";
 
 /**
  * Pending changes of a running QEMU guest: which are applied at once, which stay pending until its next
@@ -151,10 +150,10 @@ function setAgentLive(plug: HotPlug, value: string): Outcome {
 }
 
 function setNetLive(plug: HotPlug, key: string, value: string): Outcome {
-  const wanted = parseNet(plug.host, "qemu", value);
+  const wanted = readNet("qemu", value);
   const before = plug.file.main.get(key);
   if (before !== undefined && before !== null) {
-    const old = parseNet(plug.host, "qemu", before);
+    const old = readNet("qemu", before);
     const isSameDevice = !differsIn(old, wanted, FIXED_NET_OPTIONS) && old.has("bridge") && wanted.has("bridge");
     if (isSameDevice) {
       assertBridge(plug, wanted.get("bridge"));

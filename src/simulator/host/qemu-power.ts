@@ -52,6 +52,7 @@ function locked(call: PowerCall, work: (guest: Guest, task: TaskContext) => Prom
   };
 }
 
+/** POST /status/start: always a task, even for a guest that is not there. */
 export function start(call: PowerCall): string {
   const isLockSkipped = takeRootFlags(call, ["skiplock", "stateuri", "migratedfrom", "targetstorage"]);
   call.host.assertQuorum();
@@ -65,7 +66,7 @@ function forkHa(call: PowerCall, type: "hastart" | "hastop"): string {
   return fork(call, type, async (task) => {
     task.print(`Requesting HA ${type === "hastart" ? "start" : "stop"} for VM ${vmid}`);
     setHaState(host, "qemu", vmid, type === "hastart" ? "started" : "stopped");
-    host.clock.schedule(HA_ROUND_MS, () => actForHa(call, type));
+    host.after(HA_ROUND_MS, () => actForHa(call, type));
     await task.sleep(KILL_DURATION_MS);
   });
 }
@@ -81,12 +82,13 @@ function actForHa(call: PowerCall, type: "hastart" | "hastop"): void {
   host.tasks.start(type === "hastart" ? "qmstart" : "qmshutdown", String(vmid), HOST_ITSELF, work);
 }
 
+/** POST /status/stop: kills the process; fine when there is none. */
 export function stop(call: PowerCall): string {
   const { host, vmid, caller, values } = call;
   const isLockSkipped = takeRootFlags(call, ["skiplock", "keepActive", "migratedfrom"]);
   if (haStateOf(host, "qemu", vmid) !== undefined) return forkHa(call, "hastop");
   return fork(call, "qmstop", async (task) => {
-    if (values.get("overrule-shutdown") === "1") overrule(host, caller, "qmshutdown", vmid, task);
+    if (values.get("overrule-shutdown") === "1") await overrule(host, caller, "qmshutdown", vmid, task.print);
     assertIsThere(host, vmid);
     const options = { isShutdown: false, isForced: true, isLockSkipped, timeoutSeconds: undefined };
     await locked(call, (guest) => stopQemu(host, guest, task, options))(task);
@@ -98,14 +100,16 @@ function assertIsThere(host: Host, vmid: number): void {
 }
 
 /** Stops the caller's own shutdown tasks on this guest (everybody's with Sys.Modify on the node). */
-export function overrule(host: Host, caller: Caller, type: string, vmid: number, task: TaskContext): void {
+export async function overrule(host: Host, caller: Caller, type: string, vmid: number, print: (line: string) => void): Promise<void> {
   const isAllowed = (owner: TaskOwner): boolean =>
     (owner.user === caller.user && owner.tokenId === caller.tokenId) || caller.can(`/nodes/${host.name}`, "Sys.Modify");
   const overruled = host.tasks.running().filter((other) => other.type === type && other.id === String(vmid) && isAllowed(other));
   for (const other of overruled) other.stopper.abort();
-  task.print(`overruled ${type} tasks: ${overruled.map((other) => other.upid).join(", ")}`);
+  await Promise.all(overruled.map((other) => other.ended));
+  print(`overruled ${type} tasks: ${overruled.map((other) => other.upid).join(", ")}`);
 }
 
+/** POST /status/shutdown: asks the guest, waits with its lock held, and kills it if forced. */
 export function shutdown(call: PowerCall): string {
   const { host, vmid, values } = call;
   const isLockSkipped = takeRootFlags(call, ["skiplock", "keepActive"]);
@@ -146,7 +150,7 @@ async function shutDown(host: Host, guest: Guest, running: Running, task: TaskCo
   const fromStartup = /(?:^|,)\s*down=(\d+)/.exec(guest.option("startup") ?? "")?.[1];
   const seconds = options.timeoutSeconds ?? (isTrue(fromStartup) ? Number(fromStartup) : SHUTDOWN_TIMEOUT_SECONDS);
   if (host.traits.honoursShutdown(guest)) {
-    host.clock.schedule(host.traits.shutdownDurationMs, () => endQemu(host, guest, running));
+    host.after(host.traits.shutdownDurationMs, () => endQemu(host, guest, running));
   }
   if (await waitForExit(host, running, seconds * 1000, task)) return;
   if (!options.isForced) throw Died.because("VM quit/powerdown failed - got timeout");
@@ -174,6 +178,7 @@ function needRunning(call: PowerCall): Running {
   return running;
 }
 
+/** POST /status/reboot: a shutdown after which the host starts the guest by a task of its own. */
 export function reboot(call: PowerCall): string {
   if (call.host.findGuest(call.vmid)?.running?.isPaused === true) throw Died.because("VM is paused - cannot shutdown");
   needRunning(call);
@@ -194,6 +199,7 @@ export function reboot(call: PowerCall): string {
   );
 }
 
+/** POST /status/reset. */
 export function reset(call: PowerCall): string {
   const isLockSkipped = takeRootFlags(call, ["skiplock"]);
   needRunning(call);
@@ -202,6 +208,7 @@ export function reset(call: PowerCall): string {
   }));
 }
 
+/** POST /status/suspend: pauses, or saves to disk and stops. */
 export function suspend(call: PowerCall): string {
   const isLockSkipped = takeRootFlags(call, ["skiplock"]);
   needRunning(call);
@@ -231,6 +238,7 @@ function suspendToDisk(call: PowerCall): string {
   }));
 }
 
+/** POST /status/resume: of a paused guest, or of one saved to disk. */
 export function resume(call: PowerCall): string {
   const isLockSkipped = takeRootFlags(call, ["skiplock", "nocheck"]);
   const isOnDisk = call.host.findGuest(call.vmid)?.option("lock") === "suspended";

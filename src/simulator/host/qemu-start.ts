@@ -3,7 +3,7 @@ import { drivesOf } from "./drive.ts";
 import type { Guest } from "./guest.ts";
 import type { Host } from "./host.ts";
 import { hasCloudinitDrive } from "./config-file.ts";
-import { parseNet } from "./net.ts";
+import { bridgeOf } from "./net.ts";
 import { isTrue } from "./perl.ts";
 import { beginProcess } from "./process.ts";
 import { applyPending } from "./qemu-apply.ts";
@@ -14,8 +14,13 @@ import type { TaskContext } from "./tasks.ts";
 
 const START_DURATION_MS = 500;
 /** Command line options that QEMU would take from `args`; anything else ends it at once. */
-const KNOWN_ARGUMENTS = /^-(?:device|drive|blockdev|cpu|smbios|global|chardev|serial|fw_cfg|object|machine|netdev|monitor|mon|rtc|boot|vnc|spice|msg|watchdog|uuid|acpitable|set|overcommit|sandbox|audiodev|display|k|no-reboot|no-shutdown)$/;
+const KNOWN_ARGUMENTS = new Set([
+  ...["-device", "-drive", "-blockdev", "-cpu", "-smbios", "-global", "-chardev", "-serial", "-fw_cfg", "-object", "-machine", "-netdev", "-monitor", "-mon"],
+  ...["-rtc", "-boot", "-vnc", "-spice", "-msg", "-watchdog", "-uuid", "-acpitable", "-set", "-overcommit", "-sandbox", "-audiodev", "-display", "-k"],
+  ...["-no-reboot", "-no-shutdown"],
+]);
 
+/** Starts the guest or dies of why not; what was pending is applied first, even if the start then fails. */
 export async function startQemu(host: Host, guest: Guest, task: TaskContext, isLockSkipped: boolean): Promise<void> {
   if (guest.isTemplate) throw Died.because("you can't start a vm if it's a template");
   const lock = guest.option("lock");
@@ -41,10 +46,10 @@ function assertStartable(host: Host, guest: Guest, task: TaskContext): void {
   if (vcpus > host.traits.cpuCount) throw Died.because(`MAX ${host.traits.cpuCount} vcpus allowed per VM on this node`);
   for (const [key, value] of main) {
     if (!/^net\d+$/.test(key)) continue;
-    const bridge = parseNet(host, "qemu", value ?? "").get("bridge");
+    const bridge = bridgeOf("qemu", value);
     if (bridge !== undefined && !host.traits.bridges.includes(bridge)) throw Died.because(`bridge '${bridge}' does not exist`);
   }
-  const unknown = (main.get("args") ?? "").split(/\s+/).find((word) => word.startsWith("-") && !KNOWN_ARGUMENTS.test(word));
+  const unknown = (main.get("args") ?? "").split(/\s+/).find((word) => word.startsWith("-") && !KNOWN_ARGUMENTS.has(word));
   if (unknown !== undefined) {
     task.print(`kvm: ${unknown}: invalid option`);
     throw Died.because("start failed: QEMU exited with code 1");

@@ -18,6 +18,7 @@ interface Sample {
   readonly isTemplate: boolean;
 }
 
+/** The sampled view of all guests. */
 export class Resources {
   readonly #host: Host;
   readonly #startedAtMs: number;

@@ -28,6 +28,7 @@ const TABLE = ROUTES.map((route) => {
   return { route, method, parts: path.split("/").slice(1) };
 });
 
+/** The method that a path names, undefined for none. */
 export function findRoute(method: ApiMethod, segments: readonly string[]): Match | undefined {
   for (const entry of TABLE) {
     if (entry.method !== method || entry.parts.length !== segments.length) continue;
@@ -43,6 +44,7 @@ export function findRoute(method: ApiMethod, segments: readonly string[]): Match
   return undefined;
 }
 
+/** Answers a call; rejects for programmer errors only. */
 export async function answerCall(host: Host, resources: Resources, call: ApiCall): Promise<ApiAnswer> {
   const match = findRoute(call.method, call.segments);
   const isProxied = match?.route.isProxied ?? false;

@@ -51,10 +51,10 @@ function route(name: string, isProxied: boolean, answer: Answer, parameters?: Re
   return parameters === undefined ? { name, isProxied, answer: reply } : { name, isProxied, answer: reply, parameters };
 }
 
-function counted(name: string, answer: (request: Request) => Counted): Route {
+function counted(name: string, isProxied: boolean, answer: (request: Request) => Counted): Route {
   return {
     name,
-    isProxied: false,
+    isProxied,
     answer: (request) => {
       const { rows, total } = answer(request);
       return { data: rows, total };
@@ -180,10 +180,10 @@ export const ROUTES: readonly Route[] = [
   route("PUT /cluster/options", true, ({ host, caller, values }) => node.setClusterOptions(host, caller, values), CLUSTER_OPTIONS),
   route("GET /cluster/ha/resources", false, ({ host, caller }) => node.haResourceList(host, caller), { type: TEXT }),
   route("GET /cluster/tasks", false, ({ host, caller }) => listClusterTasks(host, caller), {}),
-  counted("GET /nodes/{node}/tasks", ({ host, caller, values }) => listTasks(host, caller, values)),
+  counted("GET /nodes/{node}/tasks", false, ({ host, caller, values }) => listTasks(host, caller, values)),
   route("GET /nodes/{node}/tasks/{upid}", false, () => [{ name: "log" }, { name: "status" }]),
   route("DELETE /nodes/{node}/tasks/{upid}", true, ({ host, caller, path }) => stopTask(host, caller, path["upid"] ?? "")),
-  counted("GET /nodes/{node}/tasks/{upid}/log", ({ host, caller, path, values }) => taskLog(host, caller, path["upid"] ?? "", values)),
+  counted("GET /nodes/{node}/tasks/{upid}/log", true, ({ host, caller, path, values }) => taskLog(host, caller, path["upid"] ?? "", values)),
   route("GET /nodes/{node}/tasks/{upid}/status", true, ({ host, caller, path }) => taskStatus(host, caller, path["upid"] ?? "")),
   ...guestRoutes("qemu"),
   ...guestRoutes("lxc"),

@@ -61,6 +61,7 @@ export const QEMU_DRIVES: readonly string[] = [
 
 const DRIVE_SET: ReadonlySet<string> = new Set(QEMU_DRIVES);
 
+/** Whether a QEMU guest may have a drive under this key. */
 export function isQemuDrive(key: string): boolean {
   return DRIVE_SET.has(key);
 }

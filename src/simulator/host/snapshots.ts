@@ -23,6 +23,7 @@ function needGuest(call: PowerCall, kind: "qemu" | "lxc"): Guest {
   return call.host.needGuest(kind, call.vmid);
 }
 
+/** POST /snapshot: without the memory of a running guest. */
 export function createSnapshot(call: PowerCall, kind: "qemu" | "lxc"): string {
   const { host, vmid, values } = call;
   const guest = needGuest(call, kind);
@@ -53,6 +54,7 @@ function needSnapshot(guest: Guest, name: string): Map<string, string | null> {
   return new Map(section);
 }
 
+/** DELETE /snapshot/{name}. */
 export function deleteSnapshot(call: PowerCall, kind: "qemu" | "lxc", name: string): string {
   const { host, vmid } = call;
   const guest = needGuest(call, kind);
@@ -73,6 +75,7 @@ export function deleteSnapshot(call: PowerCall, kind: "qemu" | "lxc", name: stri
   ).upid;
 }
 
+/** POST /snapshot/{name}/rollback: a running QEMU guest is stopped by it. */
 export function rollback(call: PowerCall, kind: "qemu" | "lxc", name: string): string {
   const { host, vmid } = call;
   const guest = needGuest(call, kind);

@@ -5,6 +5,7 @@ import type { Host } from "./host.ts";
 import { parseMountPoint } from "./lxc-volumes.ts";
 import { isTrue } from "./perl.ts";
 import { memoryOf } from "./qemu-hotplug.ts";
+import { isLxcVolume, isQemuDrive } from "./schema.ts";
 import { parseSize } from "./sizes.ts";
 
 /** Rows of the guest lists and status/current. Counters of load stand still: nothing runs in a simulated guest. */
@@ -13,6 +14,7 @@ export type Row = Record<string, unknown>;
 const MIB_BYTES = 1024 ** 2;
 const PRESSURES = ["pressurecpusome", "pressurecpufull", "pressureiosome", "pressureiofull", "pressurememorysome", "pressurememoryfull"];
 
+/** A row of a guest list; `isFull` adds what only the process knows. */
 export function statusRow(host: Host, guest: Guest, isFull: boolean): Row {
   const row = guest.kind === "qemu" ? qemuRow(host, guest, isFull) : lxcRow(host, guest);
   const { main } = guest.view();
@@ -60,7 +62,7 @@ function qemuRow(host: Host, guest: Guest, isFull: boolean): Row {
 }
 
 /** A running container's file system is a little smaller than its volume, and holds something. */
-const FILE_SYSTEM_SHARE = 0.855;
+const FILE_SYSTEM_SHARE = 57_381_888 / 67_108_864;
 const FILE_SYSTEM_USED_BYTES = 2_089_984;
 
 function lxcRow(host: Host, guest: Guest): Row {
@@ -91,7 +93,7 @@ function zeros(names: readonly string[]): Row {
 /** True when the guest's disks can be snapshotted: every one of a format that keeps snapshots. */
 export function canSnapshot(host: Host, guest: Guest): boolean {
   return [...guest.view().main].every(([key, value]) => {
-    if (guest.kind === "lxc" && !/^(?:rootfs|mp\d+)$/.test(key)) return true;
+    if (guest.kind === "lxc" ? !isLxcVolume(key) : !isQemuDrive(key)) return true;
     const file = guest.kind === "qemu" ? parseDrive(key, value)?.get("file") : parseMountPoint(key, value)?.get("volume");
     const volume = host.storages.volume(file ?? "");
     return volume === undefined || volume.format === "qcow2" || host.storages.all().some((storage) => !storage.isFileBased && volume.id.startsWith(`${storage.id}:`));

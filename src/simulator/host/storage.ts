@@ -27,11 +27,12 @@ export interface Volume {
 }
 
 const FILE_BASED = new Set(["dir", "nfs", "cifs", "glusterfs", "cephfs", "btrfs"]);
-const DIRECTORY_VOLUME = /^(\d+)\/((?:vm|base)-\d+-[^/]+\.(raw|qcow2|vmdk))$/;
+const DIRECTORY_VOLUME = /^(\d+)\/[^/\s]+\.(?:raw|qcow2|vmdk)$/;
 const BLOCK_VOLUME = /^(?:vm|base)-(\d+)-\S+$/;
 const OTHER_CONTENT = /^(iso|vztmpl|snippets|backup|import)\/[^/]+$/;
 const GIB_BYTES = 1024 ** 3;
 
+/** All storages of the host and what is on them. */
 export class Storages {
   readonly #storages = new Map<string, Storage>();
   readonly #volumes = new Map<string, Volume>();

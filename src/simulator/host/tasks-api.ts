@@ -69,14 +69,18 @@ function tokenOf(task: Task): Row {
 
 const CLUSTER_LIST_LENGTH = 25;
 
-/** GET /cluster/tasks: the recent ones of the whole cluster. */
+/** GET /cluster/tasks: the recent ones of the whole cluster. Of running ones the latest is not counted as listed yet. */
 export function listClusterTasks(host: Host, caller: Caller): readonly Row[] {
+  const running = host.tasks.running();
   const rowOf = (task: Task): Row => {
     const { upid, node, type, id, user } = task;
     const common = { upid, node, starttime: task.startedAt, type, id, user, ...tokenOf(task) };
-    return task.isRunning ? { ...common, pid: task.pid } : { ...common, endtime: task.endedAt, status: task.exit, saved: "1" };
+    if (task.isRunning) return { ...common, pid: task.pid, ...(task === running.at(-1) ? {} : { saved: "0" }) };
+    return { ...common, endtime: task.endedAt, status: task.exit, saved: "1" };
   };
-  return [...host.tasks.running(), ...host.tasks.ended().slice(0, CLUSTER_LIST_LENGTH)].filter((task) => sees(host, caller, task)).map(rowOf);
+  const ended = [...host.tasks.ended()].sort((left, right) => right.startedAt - left.startedAt);
+  const recent = [...running, ...ended].slice(0, CLUSTER_LIST_LENGTH);
+  return recent.filter((task) => sees(host, caller, task)).map(rowOf);
 }
 
 function assertUpid(upid: string): void {
@@ -92,6 +96,7 @@ function needForTask(host: Host, caller: Caller, upid: string, privilege: string
   return host.tasks.find(upid);
 }
 
+/** GET /tasks/{upid}/status; dies with 400 when the task is not known (any more). */
 export function taskStatus(host: Host, caller: Caller, upid: string): Row {
   const task = needForTask(host, caller, upid, "Sys.Audit");
   if (task === undefined) throw Died.parameters({ upid: "no such task" });
@@ -100,6 +105,7 @@ export function taskStatus(host: Host, caller: Caller, upid: string): Row {
   return task.isRunning ? { ...common, status: "running" } : { ...common, status: "stopped", exitstatus: task.exit };
 }
 
+/** GET /tasks/{upid}/log; an unknown task has a log that says so. */
 export function taskLog(host: Host, caller: Caller, upid: string, values: Values): Counted {
   const task = needForTask(host, caller, upid, "Sys.Audit");
   if (task === undefined) return { rows: [{ n: 1, t: "unable to open file - No such file or directory" }], total: 1 };
@@ -110,6 +116,7 @@ export function taskLog(host: Host, caller: Caller, upid: string, values: Values
   return { rows: rows.slice(start, limit === 0 ? undefined : start + limit), total: rows.length };
 }
 
+/** DELETE /tasks/{upid}: interrupts it; fine when it has ended. */
 export function stopTask(host: Host, caller: Caller, upid: string): null {
   const task = needForTask(host, caller, upid, "Sys.Modify");
   task?.stopper.abort();

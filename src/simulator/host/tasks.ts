@@ -23,13 +23,14 @@ export interface TaskContext {
   readonly upid: string;
   readonly signal: AbortSignal;
   /** Adds a line to the log. */
-  print(line: string): void;
+  readonly print: (line: string) => void;
   /** Lets time pass; dies when the task is stopped meanwhile. */
-  sleep(durationMs: number): Promise<void>;
+  readonly sleep: (durationMs: number) => Promise<void>;
 }
 
 export type Worker = (task: TaskContext) => Promise<void>;
 
+/** One task, running or ended. */
 export class Task implements TaskOwner {
   readonly upid: string;
   readonly node: string;
@@ -104,6 +105,7 @@ function whenAborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
+/** The host's tasks. */
 export class TaskTable {
   readonly #host: TaskHost;
   readonly #running = new Set<Task>();

@@ -3,6 +3,7 @@
  * `:` and `%` are written as %XX of their UTF-8 bytes (docs/proxmox.md row 16).
  */
 
+/** Text as a comment line holds it. */
 export function encodeText(text: string): string {
   let encoded = "";
   for (const byte of Buffer.from(text, "utf8")) {

@@ -22,7 +22,12 @@ export class Comparison {
   differences(recorded: unknown, simulated: unknown, path = ""): string[] {
     if (Array.isArray(recorded) && Array.isArray(simulated)) return this.#arrays(recorded, simulated, path);
     if (isObject(recorded) && isObject(simulated)) return this.#objects(recorded, simulated, path);
-    return Object.is(recorded, simulated) ? [] : [`${path}: recorded ${JSON.stringify(recorded)}, simulated ${JSON.stringify(simulated)}`];
+    const known = typeof recorded === "string" && !isUpid(recorded) ? this.#withKnownUpids(recorded) : recorded;
+    return Object.is(known, simulated) ? [] : [`${path}: recorded ${JSON.stringify(recorded)}, simulated ${JSON.stringify(simulated)}`];
+  }
+
+  #withKnownUpids(text: string): string {
+    return text.replace(/UPID:\S+:/g, (upid) => this.upids.get(upid) ?? upid);
   }
 
   #arrays(recorded: readonly unknown[], simulated: readonly unknown[], path: string): string[] {
@@ -47,7 +52,8 @@ export class Comparison {
     const isOfMachine = MACHINE.has(key) && !("vmid" in recorded);
     if (VOLATILE.has(key) || isOfMachine) return typeof left === typeof right ? [] : [`${at}: recorded a ${typeof left}, simulated a ${typeof right}`];
     if (key === "upid" || (key === "data" && isUpid(left))) return this.#upids(left, right, at);
-    if (key === "digest" && this.isDigestFree) return typeof right === "string" && right.length === 40 ? [] : [`${at}: no digest`];
+    const isDigest = key === "digest" || (key === "value" && recorded["key"] === "digest");
+    if (isDigest && this.isDigestFree) return typeof right === "string" && right.length === 40 ? [] : [`${at}: no digest`];
     if (isRandomText(key, left)) return typeof right === "string" && right.length === String(left).length ? [] : this.differences(left, right, at);
     if (key === "content" && typeof left === "string" && typeof right === "string") return this.differences(left.split(",").sort().join(), right.split(",").sort().join(), at);
     return this.differences(left, right, at);
@@ -80,7 +86,7 @@ function nameOf(row: unknown): string | undefined {
   if (!isObject(row)) return undefined;
   if ("upid" in row || "n" in row) return undefined;
   const name = row["vmid"] ?? row["id"] ?? row["key"] ?? row["volid"];
-  return name === undefined ? undefined : String(name);
+  return typeof name === "string" || typeof name === "number" ? String(name) : undefined;
 }
 
 function names(rows: readonly unknown[]): (string | undefined)[] {

@@ -14,13 +14,7 @@ export interface Direction {
 const CONFIG_101 = "/nodes/pve1/qemu/101/config";
 
 function lock(line: number, vmid: number, name: string): Direction {
-  return {
-    line,
-    act: async (stage) => {
-      await stage.reset(vmid);
-      await stage.node.edit({ vmid, lock: name });
-    },
-  };
+  return { line, act: (stage) => stage.reset(vmid, `lock: ${name}\n`) };
 }
 
 function as(line: number, name: string): Direction {
@@ -44,6 +38,25 @@ function wait(line: number, durationMs: number): Direction {
   return { line, act: (stage) => stage.wait(durationMs) };
 }
 
+/** From here on the file holds something by chance, or something that was not recorded: its digest cannot be the same. */
+function freeDigest(line: number): Direction {
+  return {
+    line,
+    act: (_, comparison) => {
+      comparison.isDigestFree = true;
+    },
+  };
+}
+
+function fixedDigest(line: number): Direction {
+  return {
+    line,
+    act: (_, comparison) => {
+      comparison.isDigestFree = false;
+    },
+  };
+}
+
 let releaseLock: () => void = () => undefined;
 
 export const DIRECTIONS: Readonly<Record<string, readonly Direction[]>> = {
@@ -52,11 +65,13 @@ export const DIRECTIONS: Readonly<Record<string, readonly Direction[]>> = {
     as(224, "op@pve!tok"),
     as(429, "ro@pve!tok"),
     as(632, "agent@pve!tok"),
+    gap(632, 20),
     as(843, "root@pam!sep"),
     as(1581, "agent@pve!tok"),
     as(1629, "root@pam!agent"),
   ],
-  "04-values": [{ line: 115, act: async (stage) => void (await stage.send("PUT", CONFIG_101, { tags: "Q;c" })) }],
+  "03-description": [reset(495, 101)],
+  "04-values": [freeDigest(661), { line: 115, act: async (stage) => void (await stage.send("PUT", CONFIG_101, { tags: "Q;c" })) }],
   "05-update-semantics": [reset(392, 101)],
   "06-locks-concurrency": [
     ...["backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete", "suspending", "suspended"].map((name, index) => lock(2 + 20 * index, 101, name)),
@@ -64,12 +79,14 @@ export const DIRECTIONS: Readonly<Record<string, readonly Direction[]>> = {
     as(411, "agent@pve!tok"),
     as(452, "root@pam!agent"),
     lock(452, 101, "bogus"),
-    reset(472, 101),
+    { line: 472, act: (stage) => stage.reset(101, "not a line that means anything\n") },
+    freeDigest(472),
+    fixedDigest(502),
     lock(502, 200, "backup"),
     {
       line: 570,
       act: async (stage) => {
-        await stage.reset(101);
+        stage.reset(101);
         releaseLock = await stage.node.holdLock(101);
       },
     },
@@ -85,7 +102,7 @@ export const DIRECTIONS: Readonly<Record<string, readonly Direction[]>> = {
     {
       line: 653,
       act: async (stage) => {
-        await stage.reset(101);
+        stage.reset(101);
         await stage.send("PUT", CONFIG_101, { description: "waited" });
       },
     },
@@ -120,7 +137,8 @@ export const DIRECTIONS: Readonly<Record<string, readonly Direction[]>> = {
         await stage.wait(1_000);
       },
     },
-    gap(775, 0),
+    wait(507, 2_000),
+    gap(740, 0),
     {
       line: 822,
       act: async (stage, comparison) => {
@@ -155,10 +173,19 @@ export const DIRECTIONS: Readonly<Record<string, readonly Direction[]>> = {
     },
   ],
   "09-create-destroy": [
+    freeDigest(2),
+    fixedDigest(432),
     { line: 313, act: async (stage) => void (await stage.send("PUT", "/nodes/pve1/qemu/151/config", { protection: "1" })) },
     { line: 322, act: async (stage) => void (await stage.send("PUT", "/nodes/pve1/qemu/151/config", { protection: "0" })) },
     { line: 432, act: (stage) => stage.newHost() },
-    wait(855, 11_000),
+    freeDigest(530),
+    {
+      line: 855,
+      act: async (stage) => {
+        await stage.node.edit({ vmid: 160, destroy: true });
+        await stage.wait(11_000);
+      },
+    },
   ],
   "11-running": [
     { line: 3, act: (stage) => stage.run("qemu/101/status/start") },

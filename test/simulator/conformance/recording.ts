@@ -71,6 +71,8 @@ export function readStartState(): { files: Record<string, string>; vmlist: { ver
   return JSON.parse(readFileSync(join(DIRECTORY, "start-state.json"), "utf8"));
 }
 
+const PRINTED_LENGTH_MAX = 300;
+
 class Reader {
   readonly #lines: readonly string[];
   readonly #steps: Step[] = [];
@@ -93,7 +95,7 @@ class Reader {
     if (line.startsWith("########## ")) this.#section(line);
     else if (request !== null) this.#request(request);
     else if (line.startsWith("PUT json ")) this.#jsonShorthand(line);
-    else if (line.startsWith("PUT ")) this.#shorthand(line);
+    else if (/^PUT (?:lxc\/\d+ )?[a-z]\w*=/.test(line)) this.#shorthand(line);
     else if (line.startsWith("--- file ")) this.#file(line);
     else {
       this.#bareConfig(line);
@@ -103,8 +105,8 @@ class Reader {
 
   #section(line: string): void {
     const title = line.slice("########## ".length);
-    if (/^lxc description/.test(title)) this.#guest = "lxc/200";
-    else if (/^description absent/.test(title)) this.#guest = "qemu/101";
+    if (title.startsWith("lxc description")) this.#guest = "lxc/200";
+    else if (title.startsWith("description absent")) this.#guest = "qemu/101";
     this.#steps.push({ kind: "section", line: this.#at + 1, title });
     this.#at++;
   }
@@ -115,10 +117,17 @@ class Reader {
     this.#at++;
     const [path = "", query = ""] = target.replace(/^\/api2\/json/, "").split("?");
     const parameters = { ...parseForm(query), ...parametersOf(shellWords(rest)) };
+    if (match[0].length === PRINTED_LENGTH_MAX) this.#restoreCut(parameters);
     const answer = this.#answer();
     if (answer !== undefined) {
       this.#steps.push({ kind: "request", line, method: method as ApiMethod, path, parameters, isByTicket: ticket !== undefined, answer });
     }
+  }
+
+  /** Long command lines were cut when they were printed: this section's descriptions are 8193 and 8192 characters long. */
+  #restoreCut(parameters: Record<string, ParameterValue>): void {
+    const isFirst = this.#steps.at(-1)?.kind === "section";
+    parameters["description"] = "x".repeat(isFirst ? 8193 : 8192);
   }
 
   /** The status line, headers and body that follow. */
@@ -143,13 +152,14 @@ class Reader {
       this.#guest = guest;
       return "";
     });
-    const isQuoted = /^description=/.test(words) && /\\|\$'|''/.test(words);
+    const isQuoted = words.startsWith("description=") && /\\|\$'|''/.test(words);
     const parameters = isQuoted ? parametersOf(["-d", shellWords(words)[0] ?? ""]) : plainParameters(words, this.#guest.startsWith("lxc"));
     this.#at++;
     const [kind = "", vmid = ""] = this.#guest.split("/");
     const answer = oneLine === null ? this.#shorthandAnswer() : { status: Number(oneLine[2]), reason: "", body: parseJson(oneLine[3] ?? ""), isProxied: undefined };
     this.#steps.push({ kind: "request", line, method: "PUT", path: `/nodes/pve1/${kind}/${vmid}/config`, parameters, isByTicket: false, answer });
-    this.#readBack(Object.keys(parameters)[0] ?? "", String(Object.values(parameters)[0] ?? ""));
+    const [first] = Object.entries(parameters);
+    this.#readBack(first?.[0] ?? "", typeof first?.[1] === "string" ? first[1] : "");
   }
 
   #shorthandAnswer(): RecordedAnswer {
@@ -217,7 +227,7 @@ function parseJson(text: string): unknown {
 }
 
 /** Words of a bash command line as `printf %q` wrote them. */
-export function shellWords(text: string): string[] {
+function shellWords(text: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
   for (let at = 0; at < text.length; ) {

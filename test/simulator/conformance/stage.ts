@@ -57,19 +57,11 @@ export class Stage {
     return createNode({ name: "pve1", clock: this.clock, random, startState: readStartState(), fingerprint, traits });
   }
 
-  /** Puts a guest's file back to what it was at the beginning. */
-  async reset(vmid: number): Promise<void> {
+  /** Puts a guest's file back to what it was at the beginning, with `more` at its end. */
+  reset(vmid: number, more = ""): void {
     const { files } = readStartState();
     const text = Object.entries(files).find(([path]) => path.endsWith(`/${vmid}.conf`))?.[1] ?? "";
-    const keys = Object.keys(this.keysOf(this.node.configFile(vmid) ?? ""));
-    await this.node.edit({ vmid, delete: keys, set: this.keysOf(text), lock: null });
-  }
-
-  keysOf(text: string): Record<string, string> {
-    const main = text.split(/\n\[/)[0] ?? "";
-    const description = main.split("\n").filter((line) => line.startsWith("#")).map((line) => line.slice(1)).join("\n");
-    const pairs = main.split("\n").filter((line) => /^[a-z]/.test(line)).map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)] as const);
-    return { ...Object.fromEntries(pairs), ...(description === "" ? {} : { description }) };
+    this.node.putConfigFile(vmid, text + more);
   }
 
   async wait(durationMs: number): Promise<void> {
