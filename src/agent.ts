@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { Condition } from "./conditions/condition.ts";
 import { formatTransition } from "./conditions/condition.ts";
 import { ConditionTracker } from "./conditions/tracker.ts";
@@ -13,6 +12,7 @@ import type { Journal, Operation } from "./journal/types.ts";
 import { Lanes } from "./lanes/lanes.ts";
 import { createParts, type Parts, type World } from "./parts.ts";
 import { ok, type Result } from "./ports/errors.ts";
+import type { FileSystem } from "./ports/file-system.ts";
 import { Engine } from "./reconcile/engine.ts";
 import { onceExit, problemsOf, remainingOf } from "./reconcile/once.ts";
 import type { Pause } from "./reconcile/pauses.ts";
@@ -77,7 +77,7 @@ export class Agent implements ControlTarget {
   /** One list for each `run --once` under way. */
   readonly #actLists = new Set<ActRecord[]>();
   #isStopping = false;
-  #resyncCount = 0;
+  #reconcileCount = 0;
 
   private constructor(options: AgentOptions, journal: Journal) {
     const { clock, log } = options.world;
@@ -133,9 +133,9 @@ export class Agent implements ControlTarget {
     return this.#lanes;
   }
 
-  /** Full resyncs since the start. */
-  resyncCount(): number {
-    return this.#resyncCount;
+  /** Reconciles since the start. */
+  reconcileCount(): number {
+    return this.#reconcileCount;
   }
 
   get engine(): Engine {
@@ -246,15 +246,15 @@ export class Agent implements ControlTarget {
         api: this.#parts.api, source: this.#parts.source, desired: this.#parts.desired, tokenUser: this.#parts.tokenUser,
         journal: this.#journal, lanes: this.#lanes, tracker: this.tracker, clock, random, log,
         observer: {
-          reconciled: (result, seconds) => observer.reconciled(result, seconds),
+          reconciled: (result, seconds) => {
+            this.#reconcileCount += 1;
+            observer.reconciled(result, seconds);
+          },
           acted: (action, outcome) => {
             observer.acted(action, outcome);
             this.#noteAct({ kind: action.guest.kind, vmid: action.guest.vmid, action: action.type, outcome: outcome.kind, keys: action.type === "set_config" ? action.changes.map((change) => change.key) : [] });
           },
-          resynced: (atMs) => {
-            this.#resyncCount += 1;
-            observer.resynced(atMs);
-          },
+          resynced: (atMs) => observer.resynced(atMs),
           cycled: (seconds) => observer.cycled(seconds),
         },
       },
@@ -274,19 +274,16 @@ export class Agent implements ControlTarget {
 /** Lanes are empty once the engine has stopped; this only bounds what a defect could leave there. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
-/** Opens the journal of a config for writing, creating the state directory when it is not there. */
+/** Opens the journal of a config for writing; the state directory is created with it. */
 export function openAgentJournal(config: AgentConfig, world: World, onSync: (seconds: number) => void = () => {}): Promise<Result<Journal>> {
   const { fileSystem, clock, random, log } = world;
-  if (!fileSystem.status(config.stateDir).ok) fileSystem.makeDirectory(config.stateDir, 0o700);
-  return openJournal({ directory: `${config.stateDir}/journal`, node: config.node, machineId: machineId(), version: VERSION, fileSystem, clock, random, log, onSync });
+  return openJournal({ directory: `${config.stateDir}/journal`, node: config.node, machineId: machineIdOf(fileSystem), version: VERSION, fileSystem, clock, random, log, onSync });
 }
 
-function machineId(): string {
-  try {
-    return readFileSync(MACHINE_ID_FILE, "utf8").trim();
-  } catch {
-    return "";
-  }
+/** Empty where there is none, as in a container: then a moved journal is told by its directory alone. */
+function machineIdOf(fileSystem: FileSystem): string {
+  const read = fileSystem.readFile(MACHINE_ID_FILE);
+  return read.ok ? new TextDecoder().decode(read.value).trim() : "";
 }
 
 /** Settings that a running process cannot change. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { startSimulator, type RunningSimulator } from "../simulator/main.ts";
+import type { RunningSimulator } from "../simulator/main.ts";
 import { EXIT, type CommandContext, type ExitCode } from "./context.ts";
 
 /** Guests beyond this make a start slow and prove nothing more. */
@@ -39,6 +39,8 @@ async function simulate(context: CommandContext, options: SimulateOptions): Prom
   if (seed === undefined) return usage(context, `expected a whole number after --seed, found "${options.seed}"`);
   let simulator: RunningSimulator;
   try {
+    // Loaded on demand: the daemon must not carry a simulated host in memory.
+    const { startSimulator } = await import("../simulator/main.ts");
     simulator = await startSimulator({
       listen, guests, seed, nodeName: options.node, clock: context.world.clock, random: context.world.random,
       tokenFile: options.tokenFile, tlsDir: options.tlsDir, hostDir: options.hostDir,

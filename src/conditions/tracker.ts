@@ -165,6 +165,10 @@ function isHostConditionType(type: string): type is HostConditionType {
   return type in HOST_CONDITIONS;
 }
 
+let lastFormatted = { ms: Number.NaN, text: "" };
+
+/** Thousands of conditions change in the same millisecond at the start: they share one text. */
 function formatTime(nowMs: number): string {
-  return new Date(nowMs).toISOString();
+  if (lastFormatted.ms !== nowMs) lastFormatted = { ms: nowMs, text: new Date(nowMs).toISOString() };
+  return lastFormatted.text;
 }

@@ -36,13 +36,19 @@ export function timestamp(clock: Clock): string {
 }
 
 /**
- * Creates the journal's directory when its parent exists; says why it cannot be used otherwise. Its
- * name is made durable with the first segment (load.ts), also when an earlier try died in between.
+ * Creates the journal's directory, and the state directory it is in, when that one's parent exists; says
+ * why it cannot be used otherwise. Their names are made durable with the first segment (load.ts), also
+ * when an earlier try died in between.
  */
 export function prepareDirectory(fileSystem: FileSystem, directory: string): Trouble | undefined {
   const status = fileSystem.status(directory);
   if (status.ok) return undefined;
   if (status.error.code !== "file.not_found") return troubleOf(status.error);
+  const parent = parentOf(directory);
+  if (!fileSystem.status(parent).ok) {
+    const parentMade = fileSystem.makeDirectory(parent, DIRECTORY_MODE);
+    if (!parentMade.ok) return troubleOf(parentMade.error);
+  }
   const made = fileSystem.makeDirectory(directory, DIRECTORY_MODE);
   return made.ok ? undefined : troubleOf(made.error);
 }
@@ -65,7 +71,7 @@ function octal(mode: number): string {
   return `0${mode.toString(8)}`;
 }
 
-const LOCK_NAME = "lock";
+export const LOCK_NAME = "lock";
 
 /**
  * Takes the one-writer lock of a journal directory (which must exist). Whoever writes holds it: the

@@ -1,8 +1,8 @@
 import { Ahead, type Change } from "./ahead.ts";
 import { Committer } from "./committer.ts";
-import { acquireWriterLock, insecurityOf, prepareDirectory, timestamp, troubleOf, type JournalContext, type Trouble } from "./context.ts";
+import { acquireWriterLock, insecurityOf, LOCK_NAME, prepareDirectory, timestamp, troubleOf, type JournalContext, type Trouble } from "./context.ts";
 import { HealthHolder } from "./health.ts";
-import { DEFAULT_LIMITS, DIRECTORY_MODE, HEADROOM_BYTES, OUTCOME_RESERVE_BYTES, type JournalLimits } from "./limits.ts";
+import { DEFAULT_LIMITS, DIRECTORY_MODE, FILE_MODE, FREE_BYTES_MIN, HEADROOM_BYTES, OUTCOME_RESERVE_BYTES, type JournalLimits } from "./limits.ts";
 import { LiveTable, verdictSlot } from "./live-table.ts";
 import { loadForReading, loadForWriting, NO_HEAD, type Loaded } from "./load.ts";
 import { applyEvent, boundedEvent, holdsKey, plannedOperation } from "./operation.ts";
@@ -282,8 +282,11 @@ class FileJournal implements Journal {
   }
 
   #setTrouble(trouble: Trouble | undefined): void {
+    const before = this.#health.current;
     const health = trouble === undefined ? this.#health.set("healthy", "") : this.#health.set(trouble.state, trouble.message);
-    if (trouble !== undefined) this.#context.log.error("the journal is not healthy", { state: health.state, reason: health.message });
+    // Tried again every few seconds: the same trouble is not news.
+    const isNews = health.state !== before.state || health.message !== before.message;
+    if (trouble !== undefined && isNews) this.#context.log.error("the journal is not healthy", { state: health.state, reason: health.message });
   }
 
   /** Nothing starts unless the outcomes of what is open can be written whatever happens. */
@@ -291,12 +294,37 @@ class FileJournal implements Journal {
     const spare = await this.#spare.ensure();
     const outcomeBytes = (this.#table.openCount + 1) * OUTCOME_RESERVE_BYTES;
     const room = spare.ok ? this.#committer.writer?.reserve(outcomeBytes, HEADROOM_BYTES) ?? spare : spare;
-    this.#setTrouble(room.ok ? undefined : troubleOf(room.error));
+    this.#setTrouble(room.ok ? this.#diskTrouble() : troubleOf(room.error));
+  }
+
+  /**
+   * What the next write would run into, found before it does: the directory gone or read-only, the disk
+   * full. Space that is reserved is for outcomes; when the disk has none besides, nothing new may start.
+   */
+  #diskTrouble(): Trouble | undefined {
+    const { fileSystem, directory } = this.#context;
+    const probe = fileSystem.open(`${directory}/${LOCK_NAME}`, "append", FILE_MODE);
+    if (!probe.ok) return troubleOf(probe.error);
+    probe.value.close();
+    const free = fileSystem.freeBytes(directory);
+    if (!free.ok) return troubleOf(free.error);
+    if (free.value >= FREE_BYTES_MIN) return undefined;
+    return { state: "full", message: `expected at least ${FREE_BYTES_MIN / 1024} KiB of free space for ${directory}, found ${Math.floor(free.value / 1024)} KiB: free some; outcomes of what runs can still be written` };
+  }
+
+  /** A healthy journal's look at its disk; trouble is said once. */
+  #checkDisk(): void {
+    const trouble = this.#diskTrouble();
+    if (trouble !== undefined) this.#setTrouble(trouble);
   }
 
   async #reopen(): Promise<JournalHealth> {
     const { state } = this.#health;
-    if (state === "healthy" || state === "closed" || state === "corrupt" || this.#isClosing) return this.health();
+    if (state === "closed" || state === "corrupt" || this.#isClosing) return this.health();
+    if (state === "healthy") {
+      this.#checkDisk();
+      return this.health();
+    }
     await this.#committer.drain();
     if (state === "full" && this.#committer.writer !== undefined) {
       await this.#keepRoom();

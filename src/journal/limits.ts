@@ -37,6 +37,8 @@ export const DEFAULT_LIMITS: JournalLimits = {
 
 /** Room kept for one started operation: its task record and its outcome, each under 8 KiB with the detail cut below. */
 export const OUTCOME_RESERVE_BYTES = 16 * KIB;
+/** With less free space than this the disk counts as full: it is what a few acts and a checkpoint need. */
+export const FREE_BYTES_MIN = 64 * KIB;
 /** Room kept beyond that, so that space is asked for once in a while and not for every operation. */
 export const HEADROOM_BYTES = 256 * KIB;
 /** An error text longer than this is cut: outcomes must fit the space reserved for them. */

@@ -76,8 +76,12 @@ function tableOf(context: JournalContext, frames: readonly ScannedFrame[]): Live
 /** No segment yet: this is a new journal, unless this process has already written one here. */
 async function begin(context: JournalContext, floor: JournalHead | undefined): Promise<Loaded> {
   if (floor !== undefined) return empty(context, lost(context, floor));
-  const named = await context.fileSystem.syncDirectory(parentOf(context.directory));
+  // The journal's name in the state directory, and that one's name in its own parent: both may be new.
+  const stateDirectory = parentOf(context.directory);
+  const named = await context.fileSystem.syncDirectory(stateDirectory);
   if (!named.ok) return empty(context, troubleOf(named.error));
+  const above = await context.fileSystem.syncDirectory(parentOf(stateDirectory));
+  if (!above.ok && above.error.code !== "file.not_found") return empty(context, troubleOf(above.error));
   const table = new LiveTable(context.limits);
   table.apply({ kind: "epoch", at: timestamp(context.clock), reason: "created", detail: "no journal was found here" });
   return renew(context, table, NO_HEAD, 0);

@@ -113,7 +113,7 @@ export interface Journal {
   /** Writes a record only when the verdict for this guest and action digest changed. */
   recordVerdict(guest: JournalGuest, actionDigest: string, outcome: VerdictOutcome, reason: string): Promise<Result<void>>;
 
-  /** Tries to get from full, poisoned, missing or unwritable back to healthy. */
+  /** Tries to get from full, poisoned, missing or unwritable back to healthy; a healthy one looks whether its disk still is. */
   reopen(): Promise<JournalHealth>;
   /** Waits for what was submitted, then closes and releases the lock. */
   close(): Promise<void>;

@@ -32,6 +32,8 @@ export function planGuest(input: GuestPlanInput): GuestPlan {
   return planObserved(input, observed);
 }
 
+const NOTHING: readonly never[] = [];
+
 /** The plan of a vmid that is declared more than once: nothing, until a person has settled it. */
 export function planConflict(guest: GuestKey, name: string | undefined, conflict: DesiredConflict): GuestPlan {
   const places = conflict.positions.map((position) => `${position.file}:${position.line}:${position.column}`).join(", ");
@@ -53,13 +55,18 @@ function planObserved(input: GuestPlanInput, observed: ObservedGuest): GuestPlan
     guest: { kind: observed.kind, vmid: observed.vmid },
     name: observed.name,
     standing: isEnforced ? "managed" : "observed",
-    actions: wanted.filter((action) => !isWithheld(action)),
-    withheld: wanted.filter(isWithheld),
-    deferred: [...diff.deferred, ...config.deferred, ...(runState.deferred === undefined ? [] : [runState.deferred])],
-    holds,
-    restartPending: diff.restartPending,
+    actions: kept(wanted.filter((action) => !isWithheld(action))),
+    withheld: kept(wanted.filter(isWithheld)),
+    deferred: kept([...diff.deferred, ...config.deferred, ...(runState.deferred === undefined ? [] : [runState.deferred])]),
+    holds: kept(holds),
+    restartPending: kept(diff.restartPending),
     message: "",
   };
+}
+
+/** Plans are kept for as long as their guests: the many empty lists in them are one and the same. */
+function kept<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NOTHING : list;
 }
 
 function planUnobserved(input: GuestPlanInput): GuestPlan {
@@ -85,11 +92,11 @@ function standingOnly(guest: GuestKey, name: string | undefined, standing: Guest
     guest: { kind: guest.kind, vmid: guest.vmid },
     name,
     standing,
-    actions: [],
-    withheld: [],
-    deferred: [],
-    holds: [],
-    restartPending: [],
+    actions: NOTHING,
+    withheld: NOTHING,
+    deferred: NOTHING,
+    holds: NOTHING,
+    restartPending: NOTHING,
     message,
   };
 }

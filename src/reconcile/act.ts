@@ -1,5 +1,6 @@
 import { actionDigest } from "../gate/action-digest.ts";
 import type { ApprovedAction } from "../gate/types.ts";
+import type { GuestKey } from "../guest/key.ts";
 import type { ObservedGuest } from "../guest/observed.ts";
 import type { Journal, JournalGuest, NewOperation, Operation, OperationEvent } from "../journal/types.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -7,7 +8,7 @@ import { unreachable } from "../ports/errors.ts";
 import type { Log } from "../ports/log.ts";
 import type { MutatingRequest, ProxmoxApi, ProxmoxFault, TaskVerdict, Upid } from "../ports/proxmox-api.ts";
 import { awaitTask } from "../proxmox/tasks.ts";
-import { execute, prepareRequest, type JournalPermit } from "./execute.ts";
+import { execute, prepareRequest, type JournalPermit, type PreparedRequest } from "./execute.ts";
 
 /** How one act went. */
 export type ActResult =
@@ -16,8 +17,8 @@ export type ActResult =
   | { readonly kind: "failed"; readonly message: string; readonly fault: ProxmoxFault | undefined }
   /** The config changed since it was read: read again and plan again. */
   | { readonly kind: "conflict" }
-  /** No answer, or the task is still running after the task timeout: settled later. */
-  | { readonly kind: "unsettled"; readonly message: string }
+  /** No answer, the task is still running after the task timeout, or the outcome could not be journaled: settled later. */
+  | { readonly kind: "unsettled"; readonly message: string; readonly upid?: Upid }
   /** The journal does not let it start. Nothing was sent. */
   | { readonly kind: "not_journaled"; readonly message: string };
 
@@ -33,6 +34,10 @@ export interface ActDeps {
   readonly stop: AbortSignal;
   /** Told the UPID of every task this agent started, so that it is not taken for somebody else's. */
   readonly onUpid: (upid: Upid) => void;
+  /** Told of every operation whose start is durable, before it is sent. */
+  readonly onBegun: (operation: Operation) => void;
+  /** Told of an act without a record whose outcome is not known: no journal will remember it. */
+  readonly onUnrecorded: (guest: GuestKey, sentAtMs: number, upid: Upid | undefined) => void;
 }
 
 /**
@@ -45,6 +50,14 @@ export async function act(deps: ActDeps, action: ApprovedAction, observed: Obser
   void deps.journal.recordVerdict(journalGuest(observed), actionDigest(action), "allowed", action.type);
   const permit = await obtainPermit(deps.journal, newOperation(request, observed));
   if ("refusal" in permit) return { kind: "not_journaled", message: permit.refusal };
+  if (permit.kind === "journaled") deps.onBegun(permit.operation);
+  const sentAtMs = deps.clock.monotonic();
+  const result = await send(deps, request, permit);
+  if (permit.kind === "unjournaled" && result.kind === "unsettled") deps.onUnrecorded(action.guest, sentAtMs, result.upid);
+  return result;
+}
+
+async function send(deps: ActDeps, request: PreparedRequest, permit: JournalPermit): Promise<ActResult> {
   const answer = await execute(deps.api, request, permit);
   if (!answer.ok) return concludeFault(deps, permit, answer.error);
   if (answer.value.upid === null) return conclude(deps, permit, { type: "succeed", by: "answer" }, { kind: "succeeded", note: "" });
@@ -82,11 +95,11 @@ async function awaitOutcome(deps: ActDeps, permit: JournalPermit, upid: Upid): P
     case "finished":
       return concludeTask(deps, permit, upid, waited.verdict, waited.exit);
     case "timed_out":
-      return { kind: "unsettled", message: `task ${upid} is still running` };
+      return { kind: "unsettled", upid, message: `task ${upid} is still running` };
     case "aborted":
-      return { kind: "unsettled", message: `task ${upid} was still running when the agent stopped` };
+      return { kind: "unsettled", upid, message: `task ${upid} was still running when the agent stopped` };
     case "unreadable":
-      return { kind: "unsettled", message: `task ${upid} cannot be read: ${waited.error.message}` };
+      return { kind: "unsettled", upid, message: `task ${upid} cannot be read: ${waited.error.message}` };
     default:
       return unreachable(waited);
   }
@@ -100,7 +113,7 @@ async function concludeTask(deps: ActDeps, permit: JournalPermit, upid: Upid, ve
     case "fail":
       return conclude(deps, permit, event, { kind: "failed", message: event.error, fault: undefined });
     case "lose":
-      return conclude(deps, permit, event, { kind: "unsettled", message: `task ${upid}: ${event.reason}` });
+      return conclude(deps, permit, event, { kind: "unsettled", upid, message: `task ${upid}: ${event.reason}` });
     default:
       return unreachable(event);
   }
@@ -131,23 +144,24 @@ function concludeFault(deps: ActDeps, permit: JournalPermit, fault: ProxmoxFault
   return conclude(deps, permit, { type: "fail", by: "answer", error: `${fault.code}: ${fault.message}` }, result);
 }
 
+/** No outcome is reported before it is durable: one that cannot be written leaves the act open. */
 async function conclude(deps: ActDeps, permit: JournalPermit, event: OperationEvent, result: ActResult): Promise<ActResult> {
-  await record(deps, permit, event);
-  return result;
+  if (await record(deps, permit, event)) return result;
+  return { kind: "unsettled", message: "its outcome could not be journaled yet" };
 }
 
 /** An outcome that cannot be written now is said loudly; the operation stays open and is settled later. */
-async function record(deps: ActDeps, permit: JournalPermit, event: OperationEvent): Promise<Operation | undefined> {
+async function record(deps: ActDeps, permit: JournalPermit, event: OperationEvent): Promise<boolean> {
   if (permit.kind === "unjournaled") {
     deps.log.warn("act without a journal record", { event: event.type, why: permit.reason });
-    return undefined;
+    return true;
   }
   const applied = await deps.journal.apply(permit.operation.id, event);
-  if (applied.ok) return applied.value;
+  if (applied.ok) return true;
   deps.log.error("the outcome of an act could not be journaled; it is settled again when the journal is back", {
     operation: permit.operation.id,
     event: event.type,
     error: applied.error.message,
   });
-  return undefined;
+  return false;
 }

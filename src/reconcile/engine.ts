@@ -18,7 +18,7 @@ import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
 /** Configs re-read in one poll where changes do not announce themselves. */
 export const REREADS_PER_POLL_MAX = 50;
 
-/** Journals that cannot be written are tried again this often. */
+/** A journal that cannot be written is tried again, and a healthy one looks at its disk, this often. */
 const JOURNAL_RETRY_MS = 3_000;
 
 /** How often `run --once` looks whether what only needs time is over. */
@@ -36,6 +36,8 @@ export class Engine {
   #snapshot: HostSnapshot | undefined;
   #facts: HostFacts | undefined;
   #isFirstReadDone = false;
+  /** The revision that was surveyed last, and whether only guests that could not be read made it too large. */
+  #surveyed: { readonly revision: string; readonly isProvisional: boolean } | undefined;
   #isDesiredDue = true;
   #isResyncDue = true;
   #lastResyncMs = Number.NEGATIVE_INFINITY;
@@ -61,6 +63,7 @@ export class Engine {
       stopWaiting: this.#stopWaiting.signal,
       snapshot: () => this.#snapshot,
       facts: () => this.#facts,
+      isFirstReadDone: () => this.#isFirstReadDone,
       progressed: () => this.#progressed(),
       hostFailed: () => {
         this.#isResyncDue = true;
@@ -83,7 +86,8 @@ export class Engine {
     this.#wake?.();
     this.#deps.desired.close();
     const cancel = this.#deps.clock.schedule(timeoutMs, () => this.#stopWaiting.abort());
-    await this.#loop;
+    // A pass may hang on requests that each have their own timeout; it reads only, so it is not waited for longer.
+    await Promise.race([this.#loop, aborted(this.#stopWaiting.signal)]);
     while (this.#runner.actsRunning() > 0 && !this.#stopWaiting.signal.aborted) await this.#deps.clock.sleep(20, this.#stopWaiting.signal);
     cancel();
     this.#stopWaiting.abort();
@@ -91,6 +95,7 @@ export class Engine {
 
   /** One full pass and everything it starts, for `run --once`; waits for what only needs time until `deadlineMs`. */
   async runOnce(deadlineMs: number, onProgress: () => void = () => {}): Promise<void> {
+    this.#runner.forgetBackoffs();
     for (;;) {
       this.requestResync();
       await this.#pass();
@@ -121,8 +126,11 @@ export class Engine {
   /** Accepts the newest revision if `revision` names it (RevisionGate.acceptNamed). */
   async accept(revision: string): Promise<Result<string>> {
     const accepted = await this.#revision.acceptNamed(revision);
-    if (this.#revision.standing() === "accepted") this.#conditions.revisionInForce();
-    if (accepted.ok) this.refresh();
+    // In force even when the journal could not keep it; the answer says that it could not.
+    if (this.#revision.standing() === "accepted") {
+      this.#conditions.revisionInForce();
+      this.refresh();
+    }
     return accepted;
   }
 
@@ -195,14 +203,24 @@ export class Engine {
 
   async #passNow(): Promise<void> {
     await this.#healJournal();
-    const isDue = this.#isResyncDue || this.#deps.clock.monotonic() - this.#lastResyncMs >= this.#settings.resyncIntervalMs;
-    if (this.#isDesiredDue || isDue) await this.#loadDesired();
+    const isTime = this.#deps.clock.monotonic() - this.#lastResyncMs >= this.#settings.resyncIntervalMs;
+    if (this.#isDesiredDue || this.#isResyncDue || isTime) await this.#loadDesired();
     this.#runner.situations.refresh();
+    // Taken before anything is read: what is asked for meanwhile is a wish for the next pass.
+    const isDue = this.#isResyncDue || isTime;
+    this.#isResyncDue = false;
     const poll = await this.#deps.source.poll();
     this.#progressed();
-    if (!poll.ok) return this.#conditions.unreachable(poll.error);
-    const isResync = isDue || this.#isResyncDue || poll.value.mustResync;
-    if (!(await this.#refreshFacts(isResync))) return;
+    if (!poll.ok) {
+      this.#isResyncDue ||= isDue;
+      return this.#conditions.unreachable(poll.error);
+    }
+    const isResync = isDue || poll.value.mustResync;
+    if (!(await this.#refreshFacts(isResync))) {
+      // The source has told what changed and will not tell again.
+      this.#isResyncDue = true;
+      return;
+    }
     this.#snapshot = await this.#withLocations(poll.value.snapshot, isResync);
     if (isResync || this.#deps.source.asksProxmox) this.#conditions.reachable();
     await this.#attend(isResync, poll.value.changed);
@@ -211,17 +229,16 @@ export class Engine {
   async #attend(isResync: boolean, changed: ReadonlySet<number>): Promise<void> {
     const state = this.#revision.newest();
     this.#retainDeclared(state);
-    if (state !== undefined) await this.#judgeRevision(state);
+    if (state !== undefined) await this.#judgeRevision(state, isResync);
     else if (this.#deps.desired.kind !== "empty") return;
     this.#isFirstReadDone = true;
     this.#conditions.firstReadDone();
     if (state !== undefined) this.#wakeGuests([...state.guests.keys()], isResync, changed);
-    this.#wakeOpenOperations();
+    this.#wakeOpenOperations(isResync, changed);
     if (isResync) this.#resynced();
   }
 
   #resynced(): void {
-    this.#isResyncDue = false;
     this.#lastResyncMs = this.#deps.clock.monotonic();
     this.#deps.observer.resynced(this.#deps.clock.now());
   }
@@ -239,9 +256,7 @@ export class Engine {
 
   async #healJournal(): Promise<void> {
     const { journal, clock } = this.#deps;
-    const { state } = journal.health();
-    const isHealable = state !== "healthy" && state !== "corrupt" && state !== "closed";
-    if (isHealable && clock.monotonic() - this.#lastJournalTryMs >= JOURNAL_RETRY_MS) {
+    if (clock.monotonic() - this.#lastJournalTryMs >= JOURNAL_RETRY_MS) {
       this.#lastJournalTryMs = clock.monotonic();
       await journal.reopen();
     }
@@ -282,23 +297,43 @@ export class Engine {
 
   /**
    * The first pass, and each revision that was never in force: reads every declared guest, sends nothing,
-   * counts whom the revision would change. A guest that cannot be read counts as changed.
+   * counts whom the revision would change. A guest that cannot be read counts as changed; where that
+   * alone made the revision too large it is judged again by the next full read.
    */
-  async #judgeRevision(state: DesiredState): Promise<void> {
-    const isDecided = this.#revision.standing() !== "undecided";
-    if (isDecided && this.#isFirstReadDone) return;
-    const surveyed = await Promise.all([...state.guests.values()].map((desired) => this.#runner.survey(desired)));
-    if (!isDecided) await this.#decide(state, surveyed.filter((guest) => guest.isAffected).length);
+  async #judgeRevision(state: DesiredState, isResync: boolean): Promise<void> {
+    if (this.#needsSurvey(state, isResync)) {
+      const surveyed = await Promise.all([...state.guests.values()].map((desired) => this.#runner.survey(desired)));
+      // A person may have accepted it meanwhile.
+      if (this.#revision.standing() !== "accepted") await this.#decide(state, surveyed);
+    }
     this.#conditions.revision(this.#revision);
   }
 
-  async #decide(state: DesiredState, affected: number): Promise<void> {
+  #needsSurvey(state: DesiredState, isResync: boolean): boolean {
+    if (!this.#isFirstReadDone) return true;
+    const isSurveyed = this.#surveyed?.revision === state.revision;
+    switch (this.#revision.standing()) {
+      case "accepted":
+        return false;
+      case "undecided":
+        return !isSurveyed;
+      case "held":
+        return isSurveyed && this.#surveyed?.isProvisional === true && isResync;
+    }
+  }
+
+  async #decide(state: DesiredState, surveyed: readonly { readonly isAffected: boolean; readonly isUnreadable: boolean }[]): Promise<void> {
     const { maxAffectedPercent, isDryRun } = this.#settings;
     const hostGuests = this.#snapshot?.guests.size ?? 0;
     const shown = state.revision.slice(0, REVISION_SHOWN);
-    if (isHeldByBlastRadius({ affected, hostGuests, maxAffectedPercent })) {
+    const isTooLarge = (affected: number): boolean => isHeldByBlastRadius({ affected, hostGuests, maxAffectedPercent });
+    const affected = surveyed.filter((guest) => guest.isAffected).length;
+    const unreadable = surveyed.filter((guest) => guest.isUnreadable).length;
+    this.#surveyed = { revision: state.revision, isProvisional: isTooLarge(affected) && !isTooLarge(affected - unreadable) };
+    if (isTooLarge(affected)) {
       return this.#revision.hold(
-        `revision ${shown} would change ${affected} of ${hostGuests} guests, the limit is ${maxAffectedPercent} % (maxAffectedPercent); ` +
+        `revision ${shown} would change ${affected} of ${hostGuests} guests${unreadable === 0 ? "" : ` (${unreadable} cannot be read and count as changed)`}, ` +
+          `the limit is ${maxAffectedPercent} % (maxAffectedPercent); ` +
           `look at it with "agent plan", then let it through with "agent accept ${shown}"`,
       );
     }
@@ -313,8 +348,11 @@ export class Engine {
     else if (!this.#deps.source.announcesConfigChanges) this.#rereadSome(vmids);
   }
 
-  #wakeOpenOperations(): void {
-    for (const operation of this.#deps.journal.openOperations()) this.#runner.wake(operation.guest.vmid);
+  /** What waits for a person is looked at again when something changed, not at every poll. */
+  #wakeOpenOperations(isResync: boolean, changed: ReadonlySet<number>): void {
+    for (const { state, guest } of this.#deps.journal.openOperations()) {
+      if (state !== "unknown" || isResync || changed.has(guest.vmid)) this.#runner.wake(guest.vmid);
+    }
   }
 
   /** Off the host nothing announces a config edit: every declared guest is re-read in turn. */
@@ -337,4 +375,9 @@ export class Engine {
   #progressed(): void {
     this.#lastProgressMs = this.#deps.clock.monotonic();
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

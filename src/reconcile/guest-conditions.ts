@@ -66,7 +66,7 @@ function syncedOf(outcome: GuestOutcome): Verdict<"Synced"> {
     case "deferred":
       return { status: "False", reason: "Deferred", message: planned };
     case "held":
-      return planned === "" ? { status: "True", reason: "Held", message: "" } : { status: "False", reason: "Held", message: planned };
+      return { status: "False", reason: "Held", message: planned === "" ? outcome.message : planned };
     case "missing":
       return outcome.plan?.standing === "on_other_node"
         ? { status: "Unknown", reason: "OnOtherNode", message: outcome.plan.message }

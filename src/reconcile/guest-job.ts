@@ -1,7 +1,7 @@
 import type { DesiredGuest } from "../desired/model.ts";
 import { actionDigest } from "../gate/action-digest.ts";
 import type { ApprovedAction } from "../gate/types.ts";
-import { formatGuestKey } from "../guest/key.ts";
+import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 import type { ObservedGuest } from "../guest/observed.ts";
 import type { Operation } from "../journal/types.ts";
 import type { Release } from "../lanes/limiter.ts";
@@ -34,8 +34,12 @@ export interface GuestJobContext extends ActDeps {
   freshSnapshot(): Promise<HostSnapshot | ProxmoxFault>;
   situationOf(desired: DesiredGuest, snapshot: HostSnapshot): GuestSituation;
   openOperationsOf(vmid: number): readonly Operation[];
+  /** What an act without a record still keeps the guest waiting for; undefined: nothing. */
+  unrecordedWait(vmid: number): Promise<string | undefined>;
+  /** The declaration as it is now: it may have changed while the job waited for its turn. */
+  declaredNow(guest: GuestKey): DesiredGuest;
   /** Why nothing may be sent for this guest although acts are approved; undefined when it may. */
-  actBarrier(desired: DesiredGuest): { readonly result: ReconcileResult; readonly message: string } | undefined;
+  actBarrier(desired: DesiredGuest): ActBarrier | undefined;
   /** A place among the running acts (and starts); undefined when the agent is stopping. */
   acquireSlot(action: ApprovedAction): Promise<Release | undefined>;
   /** Was something of this guest deferred when it was reconciled last? */
@@ -44,9 +48,19 @@ export interface GuestJobContext extends ActDeps {
   onActed(action: ApprovedAction, result: ActResult): void;
 }
 
-/** What a job found and did. `retry`: "backoff" after failures, "soon" when only time is missing. */
+/** What stands in the way of every act of a guest. */
+export interface ActBarrier {
+  readonly result: ReconcileResult;
+  readonly message: string;
+  readonly retry: GuestJobOutcome["retry"];
+}
+
+/**
+ * What a job found and did. `retry`: "backoff" after failures, "soon" when only time is missing,
+ * "later" when the guest waits out an earlier failure.
+ */
 export interface GuestJobOutcome extends GuestOutcome {
-  readonly retry: "none" | "soon" | "backoff";
+  readonly retry: "none" | "soon" | "backoff" | "later";
   readonly fault: ProxmoxFault | undefined;
   /** The guest as it was read last; undefined when it was not. */
   readonly observed: ObservedGuest | undefined;
@@ -86,13 +100,14 @@ async function settleOpen(context: GuestJobContext, desired: DesiredGuest): Prom
         return unreachable(settlement);
     }
   }
-  return undefined;
+  const wait = await context.unrecordedWait(desired.vmid);
+  return wait === undefined ? undefined : bare(context, desired, "settling", wait, "soon");
 }
 
 /** One convergence of one guest: holds the slot and what was already tried. */
 class GuestRun {
   readonly #context: GuestJobContext;
-  readonly #desired: DesiredGuest;
+  #desired: DesiredGuest;
   readonly #done = new Set<string>();
   #slot: { readonly isStart: boolean; readonly release: Release } | undefined;
   #conflicts = 0;
@@ -118,7 +133,7 @@ class GuestRun {
 
   /** The gate's no, in the journal: one record when it changes, none a pass. */
   #recordHeld({ observed, plan }: GuestJobOutcome): void {
-    if (observed === undefined || plan === undefined) return;
+    if (observed === undefined || plan === undefined || plan.standing === "unreadable") return;
     const kept = plan.deferred.map(({ key, reason }) => `${key}: ${reason}`).join("; ");
     if (kept === "" && !this.#context.hadDeferred(observed.vmid)) return;
     void this.#context.journal.recordVerdict(journalGuest(observed), "deferred", kept === "" ? "allowed" : "held", kept === "" ? "nothing is deferred any more" : kept);
@@ -126,6 +141,7 @@ class GuestRun {
 
   async #rounds(): Promise<GuestJobOutcome> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
+      this.#desired = this.#context.declaredNow(this.#desired);
       const look = await this.#look();
       const outcome = await this.#step(look);
       if (outcome !== undefined) return outcome;
@@ -138,7 +154,7 @@ class GuestRun {
     const action = look.approved[0];
     if (action === undefined || look.observed === undefined) return this.#conclude(look);
     const barrier = this.#context.actBarrier(this.#desired);
-    if (barrier !== undefined) return this.#outcome(look, barrier.result, barrier.message, "none");
+    if (barrier !== undefined) return this.#outcome(look, barrier.result, barrier.message, barrier.retry);
     if (this.#done.has(actionDigest(action))) {
       const message = `Proxmox took ${describe(action)} and still reads back differently; not sent again for now`;
       return this.#outcome(look, "failed", message, "backoff");
@@ -195,8 +211,9 @@ class GuestRun {
   }
 
   #concludeManaged(look: Look): GuestJobOutcome {
+    // A hold is there only where something is not as declared, be it a run state that no act can reach.
     const hold = look.plan.holds[0];
-    if (hold !== undefined && look.plan.withheld.length > 0) return this.#outcome(look, "held", hold.message, "soon");
+    if (hold !== undefined) return this.#outcome(look, "held", hold.message, "soon");
     if (look.plan.deferred.length > 0) return this.#outcome(look, "deferred", "", "none");
     return this.#outcome(look, this.#acted ? "acted" : "in_sync", "", "none");
   }

@@ -8,22 +8,33 @@ import type { ProxmoxFault } from "../ports/proxmox-api.ts";
 import { Backoff } from "../schedule/backoff.ts";
 import type { ActResult } from "./act.ts";
 import { recordConditions, type ReconcileResult } from "./guest-conditions.ts";
-import { reconcileGuest, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
+import { reconcileGuest, type ActBarrier, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
 import type { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import { lookAtGuest } from "./look.ts";
 import { observeGuest } from "./observe.ts";
-import type { RevisionGate } from "./revision.ts";
+import { isDeclaredAlike, type RevisionGate } from "./revision.ts";
 import { bareDeclaration, guestKeyOf } from "./settle.ts";
 import { SettleWindows } from "./settle-windows.ts";
 import { Situations } from "./situations.ts";
+import { UnrecordedActs } from "./unrecorded-acts.ts";
 import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
 
 /** Guests read at the same time by a survey or a burst of wake-ups; the client bounds requests further. */
 const CONCURRENT_LOOKS_MAX = 64;
 
+/** Ends of a shutdown's task that say nothing about the guest: it was never asked, or somebody stopped the asking. */
+const SHUTDOWN_NOT_ASKED = /can't lock file|is locked|received interrupt/;
+
+/** Results with which a guest is not going to be started now, so that nobody waits for it. */
+const NOT_STARTING: ReadonlySet<ReconcileResult> = new Set([
+  "settling", "unknown", "unreadable", "failed", "revision_held", "journal_unavailable", "missing", "conflict",
+]);
+
 interface GuestRecord {
   readonly view: GuestView;
+  /** The declaration it was reconciled with. */
+  readonly desired: DesiredGuest;
   /** Wants another look at the next poll (held, settling). */
   readonly isWaiting: boolean;
   /** Failed: another look when the backoff allows. */
@@ -40,6 +51,8 @@ export interface RunnerWorld {
   readonly stopWaiting: AbortSignal;
   snapshot(): HostSnapshot | undefined;
   facts(): HostFacts | undefined;
+  /** Has every declared guest been looked at once? Nothing is done to any before. */
+  isFirstReadDone(): boolean;
   progressed(): void;
   /** A guest could not be reached for a reason that is not the guest's. */
   hostFailed(): void;
@@ -60,6 +73,8 @@ export class GuestRunner {
   readonly #starts: Limiter;
   readonly #records = new Map<number, GuestRecord>();
   readonly #windows: SettleWindows;
+  readonly #unrecorded: UnrecordedActs;
+  #hasRetained = false;
   readonly situations: Situations;
 
   constructor(deps: EngineDeps, settings: EngineSettings, world: RunnerWorld) {
@@ -70,6 +85,7 @@ export class GuestRunner {
     this.#acts = new Limiter(settings.maxConcurrentActs);
     this.#starts = new Limiter(settings.maxConcurrentStarts);
     this.#windows = new SettleWindows(deps.clock, settings.requestTimeoutMs);
+    this.#unrecorded = new UnrecordedActs(deps.clock, this.#windows.windowMs);
     this.situations = new Situations({
       journal: deps.journal, clock: deps.clock, maxConcurrentStarts: settings.maxConcurrentStarts,
       guests: {
@@ -117,13 +133,20 @@ export class GuestRunner {
     void submitted.value.done.then((outcome) => {
       if (outcome.ok || this.#world.stopActing.aborted) return;
       this.#deps.log.error("a reconcile failed unexpectedly", { vmid, error: textOf(outcome.error) });
-      this.#backoff.failed(vmid);
+      this.#failedUnexpectedly(vmid);
     });
   }
 
-  /** Forgets guests that are neither declared nor have an open operation. */
+  /** A person asked for everything to be tried now. */
+  forgetBackoffs(): void {
+    for (const vmid of this.#records.keys()) this.#backoff.forget(vmid);
+  }
+
+  /** Forgets guests that are not declared any more; the first time also those of an engine before this one. */
   retain(isKept: (vmid: number) => boolean): void {
-    for (const vmid of [...this.#records.keys()]) {
+    const known = this.#hasRetained ? [...this.#records.keys()] : this.#deps.tracker.guests().map(({ guest }) => guest.vmid);
+    this.#hasRetained = true;
+    for (const vmid of known) {
       if (isKept(vmid)) continue;
       this.#records.delete(vmid);
       this.#backoff.forget(vmid);
@@ -134,9 +157,9 @@ export class GuestRunner {
   }
 
   /** Reads a guest and sends nothing: would it be changed? Unreadable counts as yes. */
-  async survey(desired: DesiredGuest): Promise<{ readonly isAffected: boolean }> {
+  async survey(desired: DesiredGuest): Promise<{ readonly isAffected: boolean; readonly isUnreadable: boolean }> {
     const release = await this.#looks.acquire(this.#world.stopActing);
-    if (release === undefined) return { isAffected: true };
+    if (release === undefined) return { isAffected: true, isUnreadable: true };
     try {
       const snapshot = this.#snapshot();
       const look = await lookAtGuest({
@@ -144,28 +167,47 @@ export class GuestRunner {
       });
       if (look.observed !== undefined) this.situations.noteObserved(look.observed);
       this.#world.progressed();
-      if (look.plan.standing === "unreadable") return { isAffected: true };
-      return { isAffected: countAffected([look.plan]) > 0 };
+      this.#noteFault(look.fault);
+      if (look.plan.standing === "unreadable") return { isAffected: true, isUnreadable: true };
+      return { isAffected: countAffected([look.plan]) > 0, isUnreadable: false };
     } finally {
       release();
     }
   }
 
   async #reconcile(vmid: number): Promise<void> {
-    if (this.#world.snapshot() === undefined || this.#world.stopActing.aborted) return;
-    const declared = this.#world.revision.newest()?.guests.get(vmid);
-    const desired = declared ?? this.#undeclaredWithOpenAct(vmid);
+    if (!this.#world.isFirstReadDone() || this.#world.stopActing.aborted) return;
+    const desired = this.#declared(vmid) ?? this.#undeclaredWithOpenAct(vmid);
     if (desired === undefined) return;
+    const before = this.#records.get(vmid);
+    // Somebody changed the declaration: what failed was another one.
+    if (before !== undefined && !isDeclaredAlike(before.desired, desired)) this.#backoff.forget(vmid);
     const release = await this.#looks.acquire(this.#world.stopActing);
     if (release === undefined) return;
     const startedMs = this.#deps.clock.monotonic();
     try {
       const outcome = await reconcileGuest(this.#jobContext(release), desired);
-      if (declared !== undefined) this.#conclude(outcome, (this.#deps.clock.monotonic() - startedMs) / 1000);
+      if (this.#declared(vmid) !== undefined) this.#conclude(outcome, (this.#deps.clock.monotonic() - startedMs) / 1000);
     } finally {
       release();
       this.#world.progressed();
     }
+  }
+
+  #declared(vmid: number): DesiredGuest | undefined {
+    return this.#world.revision.newest()?.guests.get(vmid);
+  }
+
+  /** A defect in a job: shown like any failure, and tried again like one. */
+  #failedUnexpectedly(vmid: number): void {
+    const desired = this.#declared(vmid);
+    if (desired === undefined) return;
+    const message = "a defect in this program stopped the reconcile; the log has the details";
+    this.#conclude({ result: "failed", message, retry: "backoff", fault: undefined, desired, plan: undefined, observed: undefined, pausedReason: this.situations.pausedReason(vmid) }, 0);
+  }
+
+  #noteFault(fault: ProxmoxFault | undefined): void {
+    if (fault !== undefined && this.#world.conditions.guestFault(fault)) this.#world.hostFailed();
   }
 
   /** An act of earlier is settled even when its guest is no longer declared; nothing else is done to it. */
@@ -178,19 +220,20 @@ export class GuestRunner {
   #conclude(outcome: GuestJobOutcome, seconds: number): void {
     const { clock, tracker, observer } = this.#deps;
     const { desired } = outcome;
-    const isBackedOff = outcome.retry === "backoff";
-    if (isBackedOff) this.#backoff.failed(desired.vmid);
+    const isBackedOff = outcome.retry === "backoff" || outcome.retry === "later";
+    if (outcome.retry === "backoff") this.#backoff.failed(desired.vmid);
     else if (outcome.retry === "none") this.#backoff.forget(desired.vmid);
-    if (outcome.fault !== undefined && this.#world.conditions.guestFault(outcome.fault)) this.#world.hostFailed();
+    this.#noteFault(outcome.fault);
     if (outcome.observed !== undefined) this.situations.noteObserved(outcome.observed);
-    this.#records.set(desired.vmid, { view: this.#viewOf(outcome), isWaiting: outcome.retry === "soon", isBackedOff });
+    this.#records.set(desired.vmid, { view: this.#viewOf(outcome), desired, isWaiting: outcome.retry === "soon", isBackedOff });
     recordConditions(tracker, outcome, { nowMs: clock.now(), generation: this.#world.revision.newest()?.revision ?? "" });
     observer.reconciled(outcome.result, seconds);
   }
 
   #viewOf(outcome: GuestJobOutcome): GuestView {
     const { vmid, kind } = outcome.desired;
-    const plan = outcome.plan ?? this.#records.get(vmid)?.view.plan;
+    const known = this.#records.get(vmid)?.view.plan;
+    const plan = outcome.plan === undefined || outcome.plan.standing === "unreadable" ? (known ?? outcome.plan) : outcome.plan;
     const listed = this.#world.snapshot()?.guests.get(vmid)?.runState;
     return {
       guest: { kind, vmid }, name: plan?.name, runState: outcome.observed?.runState ?? listed ?? "absent",
@@ -207,6 +250,10 @@ export class GuestRunner {
       shutdownTimeoutMs: this.#settings.shutdownTimeoutMs,
       stop: this.#world.stopWaiting,
       onUpid: (upid) => this.situations.noteOwnTask(upid),
+      onBegun: (operation) => this.#windows.begun(operation),
+      onUnrecorded: (guest, sentAtMs, upid) => this.#unrecorded.note(guest, sentAtMs, upid),
+      unrecordedWait: (vmid) => this.#unrecorded.waitOf(vmid, api),
+      declaredNow: (guest) => this.#declared(guest.vmid) ?? bareDeclaration(guest),
       settle: {
         api, journal,
         facts: this.#facts(),
@@ -231,13 +278,20 @@ export class GuestRunner {
     };
   }
 
-  #actBarrier(desired: DesiredGuest): { readonly result: ReconcileResult; readonly message: string } | undefined {
-    if (this.#world.stopActing.aborted) return { result: "stopping", message: "" };
-    if (this.#settings.isDryRun) return { result: "dry_run", message: "" };
-    if (!this.#world.revision.isInForce(desired)) return { result: "revision_held", message: this.#world.revision.heldMessage() };
+  #actBarrier(desired: DesiredGuest): ActBarrier | undefined {
+    if (this.#world.stopActing.aborted) return { result: "stopping", message: "", retry: "none" };
+    if (this.#settings.isDryRun) return { result: "dry_run", message: "", retry: "none" };
+    if (!this.#world.revision.isInForce(desired)) return { result: "revision_held", message: this.#world.revision.heldMessage(), retry: "none" };
     const { state, message } = this.#deps.journal.health();
-    if (state === "corrupt" || state === "full" || state === "poisoned" || state === "closed") return { result: "journal_unavailable", message };
-    return undefined;
+    if (state === "corrupt" || state === "full" || state === "poisoned" || state === "closed") return { result: "journal_unavailable", message, retry: "soon" };
+    return this.#failureWait(desired.vmid);
+  }
+
+  /** A guest whose act failed may be looked at any time, and is acted on again when its backoff is over. */
+  #failureWait(vmid: number): ActBarrier | undefined {
+    const view = this.#records.get(vmid)?.view;
+    if (view?.result !== "failed" || this.#backoff.isReady(vmid)) return undefined;
+    return { result: "failed", message: view.message, retry: "later" };
   }
 
   async #acquireSlot(action: ApprovedAction): Promise<Release | undefined> {
@@ -262,13 +316,17 @@ export class GuestRunner {
     if (result.kind === "succeeded") log.info("acted", { ...fields, ...(result.note === "" ? {} : { note: result.note }) });
     else log.warn("an act did not succeed", { ...fields, ...("message" in result ? { message: result.message } : {}) });
     if (action.type === "start" && result.kind === "succeeded") this.situations.noteStarted(action.guest.vmid);
-    if (action.type === "shutdown" && result.kind === "failed") this.situations.noteShutdownFailed(action.guest.vmid);
+    if (action.type === "shutdown" && isIgnoredShutdown(result)) this.situations.noteShutdownFailed(action.guest.vmid);
   }
 
   /** Others wait for this guest's start only while it is really going to be started. */
   #isReadyToStart(vmid: number): boolean {
     if (this.#backoff.failureCount(vmid) > 0 || this.situations.pausedReason(vmid) !== undefined) return false;
-    const holds = this.#records.get(vmid)?.view.plan?.holds ?? [];
+    const view = this.#records.get(vmid)?.view;
+    const desired = this.#declared(vmid);
+    if (desired === undefined || !this.#world.revision.isInForce(desired)) return false;
+    if (view !== undefined && NOT_STARTING.has(view.result)) return false;
+    const holds = view?.plan?.holds ?? [];
     return holds.every((hold) => hold.reason === "WaitingForOrder");
   }
 
@@ -281,9 +339,19 @@ export class GuestRunner {
   async #observeForSettling(guest: GuestKey) {
     const snapshot = await this.#freshSnapshot();
     if ("code" in snapshot) return { unreadable: snapshot.message };
+    if (!snapshot.guests.has(guest.vmid)) return this.#whereabouts(guest.vmid);
     const observation = await observeGuest(this.#deps.api, bareDeclaration(guest), snapshot, this.#facts());
     if (observation.kind === "observed") return observation.guest;
     return observation.kind === "unreadable" ? { unreadable: observation.message } : ("missing" as const);
+  }
+
+  /** Of a guest that is not on this node: destroyed, or moved? The cluster's list lags behind a move. */
+  async #whereabouts(vmid: number): Promise<"missing" | { readonly elsewhere: string } | { readonly unreadable: string }> {
+    const located = await this.#deps.api.locateGuests();
+    if (!located.ok) return { unreadable: located.error.message };
+    const node = located.value.find((row) => row.vmid === vmid)?.node;
+    if (node === undefined) return "missing";
+    return node === this.#facts().node ? { unreadable: "it left this node a moment ago" } : { elsewhere: node };
   }
 
   #snapshot(): HostSnapshot {
@@ -297,6 +365,11 @@ export class GuestRunner {
     if (facts === undefined) throw new Error("no guest runs before the first poll");
     return facts;
   }
+}
+
+/** The task ran its course and the guest runs on. A refused request says nothing about the guest. */
+function isIgnoredShutdown(result: ActResult): boolean {
+  return result.kind === "failed" && result.fault === undefined && !SHUTDOWN_NOT_ASKED.test(result.message);
 }
 
 function textOf(error: unknown): string {

@@ -3,6 +3,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxmoxApi, ProxmoxResult } from "../ports/proxmox-api.ts";
 import type { HostSnapshot as HostFiles, HostWatcher } from "../proxmox/host-watcher.ts";
+import type { HostProblem } from "../proxmox/run-states.ts";
 import type { HostFacts, HostSnapshot, ListedGuest } from "./host-snapshot.ts";
 import { ApiHostSource, locateOverApi, readFacts, type HostPoll, type HostSource } from "./host-source.ts";
 
@@ -79,7 +80,7 @@ export class FileHostSource implements HostSource {
   /** Takes what the files say now; what changed is kept until the next poll. Undefined: the files cannot be used. */
   #read(): HostSnapshot | undefined {
     const files = this.#watcher.poll();
-    const problem = files.problems.find(({ path }) => path.includes("/.v"));
+    const problem = files.problems.find(isBlinding);
     if (problem !== undefined) {
       this.#switchTo("api", problem.message);
       return undefined;
@@ -109,6 +110,17 @@ export class FileHostSource implements HostSource {
     }
     return { guests, elsewhere, tasks: files.activeTasks, takenAtMs: this.#clock.monotonic() };
   }
+}
+
+/**
+ * Without the list of guests, what runs, or the tasks at work, the files would tell less than the API
+ * does. Only those with a stand-in may fail: datacenter.cfg and the HA resources are asked of the API,
+ * without /proc a pid file counts as a running guest, and a task list that was caught half-written is
+ * read again at the next poll.
+ */
+function isBlinding({ path, kind }: HostProblem): boolean {
+  if (path.endsWith("/datacenter.cfg") || path.endsWith("/ha/resources.cfg") || path === "/proc") return false;
+  return kind === "unreadable" || !path.endsWith("/active");
 }
 
 /** Another tag style or HA set changes what plans come out as. The watcher gives the same object while nothing moved. */

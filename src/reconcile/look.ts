@@ -64,7 +64,7 @@ function planInput(input: LookInput): Omit<GuestPlanInput, "observed"> {
   return {
     desired: input.desired,
     situation: input.situation,
-    facts: { node: input.facts.node, tagStyle: input.facts.tagStyle, pveVersion: input.facts.pveVersion },
+    facts: input.facts,
   };
 }
 

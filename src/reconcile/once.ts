@@ -12,10 +12,10 @@ const DONE: ReadonlySet<ReconcileResult> = new Set(["in_sync", "acted", "ignored
 /** Results that are an error, not a decision. */
 const FAILED: ReadonlySet<ReconcileResult> = new Set(["failed", "unreadable", "journal_unavailable"]);
 
-/** Guests of which something remains. An observed guest that does not differ leaves nothing. */
+/** Guests of which something remains. An observed guest that does not differ leaves nothing, nor does another node's. */
 export function remainingOf(guests: readonly GuestView[]): readonly GuestView[] {
   return guests.filter((view) => {
-    if (DONE.has(view.result)) return false;
+    if (DONE.has(view.result) || (view.result === "missing" && view.plan?.standing === "on_other_node")) return false;
     if (view.result !== "observing") return true;
     return (view.plan?.withheld.length ?? 0) > 0 || (view.plan?.deferred.length ?? 0) > 0;
   });

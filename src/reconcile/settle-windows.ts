@@ -2,9 +2,13 @@ import type { Operation } from "../journal/types.ts";
 import type { Clock } from "../ports/clock.ts";
 import { PROXMOX_LOCK_TIMEOUT_MS, SETTLE_MARGIN_MS } from "./settle.ts";
 
+/** Windows kept beyond their end before they are swept: nearly all acts are settled long before. */
+const SWEEP_COUNT_MIN = 256;
+
 /**
  * How long an act without an answer may still happen: request timeout + Proxmox's lock timeout + margin
- * since it was started. Kept on the monotonic clock, because the wall clock may jump meanwhile.
+ * since it was started. Kept on the monotonic clock, because the wall clock may jump meanwhile; only for
+ * an act of an earlier process does its journaled time have to do.
  */
 export class SettleWindows {
   readonly #clock: Clock;
@@ -16,18 +20,33 @@ export class SettleWindows {
     this.#windowMs = requestTimeoutMs + PROXMOX_LOCK_TIMEOUT_MS + SETTLE_MARGIN_MS;
   }
 
+  /** Length of a whole window, milliseconds. */
+  get windowMs(): number {
+    return this.#windowMs;
+  }
+
+  /** An operation is about to be sent by this process. */
+  begun(operation: Operation): void {
+    this.#sweep();
+    this.#deadlinesMs.set(operation.id, this.#clock.monotonic() + this.#windowMs);
+  }
+
   /** Milliseconds left; 0 when the window has passed. A start that lies in the future gets a whole window from now. */
   remainingMs(operation: Operation): number {
     const deadlineMs = this.#deadlinesMs.get(operation.id) ?? this.#first(operation);
-    const remainingMs = Math.max(0, deadlineMs - this.#clock.monotonic());
-    if (remainingMs === 0) this.#deadlinesMs.delete(operation.id);
-    else this.#deadlinesMs.set(operation.id, deadlineMs);
-    return remainingMs;
+    this.#deadlinesMs.set(operation.id, deadlineMs);
+    return Math.max(0, deadlineMs - this.#clock.monotonic());
   }
 
   #first(operation: Operation): number {
     const ageMs = this.#clock.now() - Date.parse(operation.startedAt ?? operation.plannedAt);
     const remainingMs = ageMs >= 0 ? Math.max(0, this.#windowMs - ageMs) : this.#windowMs;
     return this.#clock.monotonic() + remainingMs;
+  }
+
+  #sweep(): void {
+    if (this.#deadlinesMs.size < SWEEP_COUNT_MIN) return;
+    const nowMs = this.#clock.monotonic();
+    for (const [id, deadlineMs] of this.#deadlinesMs) if (deadlineMs <= nowMs) this.#deadlinesMs.delete(id);
   }
 }

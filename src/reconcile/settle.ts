@@ -44,7 +44,7 @@ export interface SettleDeps {
   /** Milliseconds until the operation's window has passed; 0 when it has. */
   readonly windowRemainingMs: (operation: Operation) => number;
   /** Reads the guest as it is now. */
-  readonly observe: (guest: GuestKey) => Promise<ObservedGuest | "missing" | { readonly unreadable: string }>;
+  readonly observe: (guest: GuestKey) => Promise<ObservedGuest | "missing" | { readonly unreadable: string } | { readonly elsewhere: string }>;
 }
 
 /** Takes one open operation as far towards an outcome as can be known now. */
@@ -100,6 +100,8 @@ async function settleTask(deps: SettleDeps, operation: Operation): Promise<Settl
 async function settleUnknown(deps: SettleDeps, operation: Operation): Promise<Settlement> {
   const effect = await observeEffect(deps, operation);
   if (effect.kind === "there") return apply(deps, operation, { type: "succeed", by: "observation" });
+  // Nothing is left that it could be repeated on, and its number may be another guest's now.
+  if (effect.kind === "gone") return apply(deps, operation, { type: "fail", by: "observation", error: "the guest no longer exists" });
   return unknownOf(operation, operation.detail ?? "its outcome could not be established");
 }
 
@@ -117,6 +119,8 @@ async function settleByObservation(deps: SettleDeps, operation: Operation, why: 
       return lose(deps, operation, `${why}; ${effect.message}`);
     case "gone":
       return apply(deps, operation, { type: "fail", by: "observation", error: `${why}; the guest no longer exists` });
+    case "elsewhere":
+      return lose(deps, operation, `${why}; ${effect.message}`);
     case "unreadable":
       return { kind: "waiting", message: `${describe(operation)}: ${why}, and the guest cannot be read: ${effect.message}` };
     default:
@@ -126,7 +130,7 @@ async function settleByObservation(deps: SettleDeps, operation: Operation, why: 
 
 type Effect =
   | { readonly kind: "there" | "gone" }
-  | { readonly kind: "not_there" | "unreadable"; readonly message: string };
+  | { readonly kind: "not_there" | "elsewhere" | "unreadable"; readonly message: string };
 
 async function observeEffect(deps: SettleDeps, operation: Operation): Promise<Effect> {
   const key = guestKeyOf(operation);
@@ -134,6 +138,7 @@ async function observeEffect(deps: SettleDeps, operation: Operation): Promise<Ef
   const observed = await deps.observe(key);
   if (observed === "missing") return { kind: "gone" };
   if ("unreadable" in observed) return { kind: "unreadable", message: observed.unreadable };
+  if ("elsewhere" in observed) return { kind: "elsewhere", message: `the guest is on node ${observed.elsewhere} now, where this agent cannot look` };
   // The vmid was reused: what is there now says nothing about the guest the act was for.
   if (isOtherIdentity(operation.guest.identity, observed.identity)) return { kind: "gone" };
   switch (operation.action) {
@@ -170,9 +175,16 @@ async function findTasks(deps: SettleDeps, operation: Operation): Promise<readon
   const tasks = await deps.api.listTasks({ source: "all", vmid: key.vmid, limit: TASK_SEARCH_COUNT_MAX });
   if (!tasks.ok) return undefined;
   const earliest = Date.parse(operation.startedAt ?? operation.plannedAt) / 1000 - TASK_TIME_SLACK_SECONDS;
+  const taken = tasksOfOthers(deps.journal, operation);
   return tasks.value.filter(
-    (task) => task.type === type && task.startedAt >= earliest && (deps.tokenUser === undefined || task.user === deps.tokenUser),
+    (task) => task.type === type && task.startedAt >= earliest && !taken.has(task.upid) && (deps.tokenUser === undefined || task.user === deps.tokenUser),
   );
+}
+
+/** Tasks that the journal knows to be another operation's: the slack would let one of a moment before pass. */
+function tasksOfOthers(journal: Journal, operation: Operation): ReadonlySet<string> {
+  const others = [...journal.recentOperations(), ...journal.openOperations()].filter((other) => other.id !== operation.id);
+  return new Set(others.flatMap(({ upid }) => (upid === undefined ? [] : [upid])));
 }
 
 async function lose(deps: SettleDeps, operation: Operation, reason: string): Promise<Settlement> {

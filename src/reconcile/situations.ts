@@ -14,6 +14,8 @@ const SHUTDOWN_RETRY_MS = 15 * 60_000;
 /** UPIDs of this agent's own tasks remembered, so that they are not taken for somebody else's. */
 const OWN_UPID_COUNT_MAX = 2_000;
 
+const UNDISTURBED: GuestSituation = { shutdownFailed: false };
+
 /** What the engine knows of the declared guests, as far as the start order needs it. */
 export interface DeclaredGuests {
   declared(): ReadonlyMap<number, DesiredGuest>;
@@ -64,12 +66,17 @@ export class Situations {
     const bulk = findBulkTask(snapshot);
     const foreign = findForeignTask(snapshot, desired.vmid, this.#ownUpidsWithOpen());
     const failedAtMs = this.#shutdownFailedAtMs.get(desired.vmid);
+    const pausedReason = this.pausedReason(desired.vmid);
+    const mustWaitForOrder = this.#orderWait(desired, snapshot);
+    const shutdownFailed = failedAtMs !== undefined && this.#clock.monotonic() - failedAtMs < SHUTDOWN_RETRY_MS;
+    // Plans keep their situation: the usual one is one and the same object for all guests.
+    if (!shutdownFailed && (pausedReason ?? foreign ?? bulk ?? mustWaitForOrder) === undefined) return UNDISTURBED;
     return {
-      pausedReason: this.pausedReason(desired.vmid),
+      pausedReason,
       foreignTask: foreign === undefined ? undefined : `${foreign.type} by ${foreign.user} (${foreign.upid})`,
       bulkTask: bulk === undefined ? undefined : `${bulk.type} by ${bulk.user}`,
-      mustWaitForOrder: this.#orderWait(desired, snapshot),
-      shutdownFailed: failedAtMs !== undefined && this.#clock.monotonic() - failedAtMs < SHUTDOWN_RETRY_MS,
+      mustWaitForOrder,
+      shutdownFailed,
     };
   }
 

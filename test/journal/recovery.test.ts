@@ -1,3 +1,4 @@
+import { parentOf } from "../../src/journal/context.ts";
 import { describe, expect, test } from "bun:test";
 import { readRecords, verifyJournal } from "../../src/journal/inspect.ts";
 import type { Journal } from "../../src/journal/types.ts";
@@ -123,12 +124,35 @@ describe("a journal that is not where it was", () => {
 });
 
 describe("a journal that cannot be used yet", () => {
-  test("without its parent directory it is missing, and healed when that is there", async () => {
-    const fileSystem = new MemoryFileSystem({ directories: ["/elsewhere"] });
+  test("the state directory above it is created with it", async () => {
+    const fileSystem = new MemoryFileSystem({ directories: ["/"] });
     const journal = await openOrThrow(fileSystem);
-    expect(journal.health()).toMatchObject({ state: "missing", message: expect.stringContaining(DIRECTORY) });
-    expect(codeOf(await journal.begin(startOf(101)))).toBe("journal.missing");
-    expect((await journal.reopen()).state).toBe("missing");
+    expect(journal.health().state).toBe("healthy");
+    expect(fileSystem.status(parentOf(DIRECTORY))).toMatchObject({ ok: true, value: { mode: 0o700 } });
+  });
+
+  test("without a directory that can be made it is missing or unwritable, and healed when it can", async () => {
+    const fileSystem = new MemoryFileSystem({ directories: ["/"] });
+    fileSystem.failAt(1, { kind: "read_only", lasts: "for ever" });
+    const journal = await openOrThrow(fileSystem);
+    expect(["missing", "unwritable"]).toContain(journal.health().state);
+    expect((await journal.begin(startOf(101))).ok).toBe(false);
+    fileSystem.heal();
+    expect((await journal.reopen()).state).toBe("healthy");
+    expect((await journal.begin(startOf(101))).ok).toBe(true);
+  });
+
+  test("a healthy journal notices a full disk before it has to write, and its end", async () => {
+    const fileSystem = new MemoryFileSystem();
+    const journal = await openOrThrow(fileSystem);
+    expect((await journal.reopen()).state).toBe("healthy");
+    const free = fileSystem.freeBytes(DIRECTORY);
+    fileSystem.freeBytes = () => ({ ok: true, value: 1_000 });
+    expect(await journal.reopen()).toMatchObject({ state: "full", message: expect.stringContaining("free some") });
+    expect(codeOf(await journal.begin(startOf(101)))).toBe("journal.no_space");
+    fileSystem.freeBytes = () => free;
+    expect((await journal.reopen()).state).toBe("healthy");
+    expect((await journal.begin(startOf(101))).ok).toBe(true);
   });
 
   const insecure: [string, string, number, number | undefined][] = [

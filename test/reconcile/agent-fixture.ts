@@ -102,7 +102,7 @@ export class TestAgent {
     this.clock = options.clock ?? new FakeClock();
     this.settings = { ...SETTINGS, ...options.settings };
     this.proxmox = new FakeProxmox({ clock: this.clock, requestTimeoutMs: this.settings.requestTimeoutMs });
-    this.disk = new MemoryFileSystem({ nowMs: () => this.clock.now() });
+    this.disk = new MemoryFileSystem({ directories: ["/", "/state"], nowMs: () => this.clock.now() });
     this.tracker = this.#newTracker();
     this.desired.declare(options.guests ?? []);
   }

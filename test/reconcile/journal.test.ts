@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { openJournal } from "../../src/journal/journal.ts";
 import { recordingLog, SeededRandom } from "../journal/journal-fixture.ts";
 import { MemoryFileSystem } from "../support/memory-file-system.ts";
-import { agentOver, TestAgent, type Declared } from "./agent-fixture.ts";
+import { agentOver, TestAgent, WINDOW_MS, type Declared } from "./agent-fixture.ts";
 
 const DECLARED: readonly Declared[] = [{ vmid: 101, config: { cores: 2 }, state: "running" }, { vmid: 200, kind: "lxc", state: "running" }];
 
@@ -158,24 +158,27 @@ describe("what goes on without a healthy journal", () => {
     expect(agent.acts()).toHaveLength(3);
   });
 
-  test("poisoned: the act whose intent could not be synced is not sent", async () => {
-    const agent = await agentOver([{ vmid: 101, config: { cores: 2 } }], (proxmox) => void proxmox.add(101, { config: { cores: 2 } }));
-    await agent.run(1_000);
-    let fails = true;
-    const sync = agent.disk.beforeSync;
-    agent.disk.beforeSync = async () => {
-      if (fails) agent.disk.failAt(1, { kind: "io", lasts: "for ever" });
-      await sync();
-    };
-    agent.disk.failAt(2, { kind: "io", lasts: "for ever" });
-    agent.proxmox.edit(101, { cores: 1 });
-    await agent.run(5_000);
-    expect(agent.acts()).toEqual([]);
-    expect(agent.host("JournalReady")).toBe("False Poisoned");
-    fails = false;
-    agent.disk.heal();
-    await agent.run(10_000);
-    expect(agent.acts()).toEqual(["set_config 101 cores=2"]);
+  test("whichever file operation fails, and how: drift is mended once, no act goes out unrecorded while the journal is full or poisoned, and it heals", async () => {
+    const seen = new Set<string>();
+    for (const kind of ["io", "no_space", "short_write", "interrupted"] as const) {
+      for (let k = 1; k <= 8; k++) {
+        const agent = await agentOver([{ vmid: 101, config: { cores: 2 } }], (proxmox) => void proxmox.add(101, { config: { cores: 2 } }));
+        await agent.run(1_000);
+        const unrecorded: string[] = [];
+        agent.proxmox.onMutate = ({ guest }) => {
+          const { state } = agent.journal.health();
+          const isRecorded = agent.journal.openOperations().some((operation) => operation.guest.vmid === guest.vmid && operation.state === "started");
+          if (!isRecorded && (state === "full" || state === "poisoned" || state === "healthy")) unrecorded.push(`${kind} ${k}: ${state}`);
+        };
+        agent.disk.failAt(k, { kind, lasts: "once" });
+        agent.proxmox.edit(101, { cores: 1 });
+        await agent.run(WINDOW_MS + 20_000);
+        expect([unrecorded, agent.acts().length, agent.host("JournalReady"), agent.journal.openOperations().length]).toEqual([[], 1, "True Healthy", 0]);
+        expect(agent.proxmox.config(101)["cores"]).toBe(2);
+        for (const result of agent.results) seen.add(result);
+      }
+    }
+    expect(seen).toContain("journal_unavailable");
   });
 
   test("corrupt: no act at all, the guests are read and shown all the same", async () => {
