@@ -3,7 +3,7 @@ import type { StartState } from "../simulator/api.ts";
 import type { Random } from "../ports/random.ts";
 
 /** Guests of the demo's host; six of them are declared in examples/homelab. */
-export const DEMO_GUESTS = 24;
+const DEMO_GUESTS = 24;
 
 /** The other eighteen are the same at every run. */
 const DEMO_SEED = 7;

@@ -22,7 +22,9 @@ export async function runDemo(context: CommandContext, command: Command, isKept:
   try {
     simulator = await startHost(context, directory);
     const config = writeFiles(directory, simulator);
-    const started = await startAgent(context, config, stop.signal, (running) => (daemon = running));
+    const started = await startAgent(context, config, stop.signal, (running) => {
+      daemon = running;
+    });
     if (started === undefined) return EXIT.error;
     const code = await tellStory({ context, command, config, simulator, style: styleFor(context, command), ...started });
     if (isKept && code === EXIT.done) await keepRunning(context, config, simulator, started, stop.signal);
@@ -48,7 +50,7 @@ async function startHost(context: CommandContext, directory: string): Promise<Ru
 function writeFiles(directory: string, simulator: RunningSimulator): AgentConfig {
   const desired = join(directory, "desired");
   mkdirSync(desired);
-  for (const [name, text] of [["data.yaml", dataYaml], ["lab.yaml", labYaml], ["web.yaml", webYaml]] as const) writeFileSync(join(desired, name), text);
+  for (const [name, text] of [["data.yaml", dataYaml], ["lab.yaml", labYaml], ["web.yaml", webYaml]] as const) writeFileSync(join(desired, name), String(text));
   return {
     node: DEMO_NODE,
     stateDir: join(directory, "state"),

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { AgentConfig } from "../config/types.ts";
 import { readRecords } from "../journal/inspect.ts";
+import type { JournalGuest } from "../journal/types.ts";
 import type { PlanStyle } from "../plan/render-style.ts";
 import type { RunningSimulator } from "../simulator/main.ts";
 import type { Started } from "../serve.ts";
@@ -36,7 +37,7 @@ export async function tellStory(parts: StoryParts): Promise<ExitCode> {
   say(parts, "   web has its four cores at the next restart: nothing is ever restarted without being told to.");
   show(parts, agent.tracker.guest(101).filter((condition) => condition.type === "RestartPending").map((condition) => [`qemu/101 ${condition.type}`, condition.message]));
 
-  say(parts, "\n2. Somebody edits the proxy's tags and cores at night, and pulls the plug of the database.");
+  say(parts, "\n2. Somebody edits the proxy's tags and description at night, and pulls the plug of the database.");
   await simulator.node.edit({ vmid: 100, set: { tags: "oops", description: "who was here?" } });
   await simulator.node.edit({ vmid: 102, power: "stop" });
   const brokenAtMs = parts.context.world.clock.monotonic();
@@ -71,9 +72,12 @@ function describe(params: Readonly<Record<string, unknown>>): string {
 
 function showJournal(parts: StoryParts): void {
   const rows: (readonly string[])[] = [];
+  const guests = new Map<string, JournalGuest>();
   for (const { record, sequence, isSnapshot } of readRecords(parts.context.world.fileSystem, `${parts.config.stateDir}/journal`)) {
     if (isSnapshot) continue;
-    const [at = "", about = "", id = "", what = "", detail = ""] = recordCells(record, record.kind === "planned" ? record.operation.guest : undefined);
+    if (record.kind === "planned") guests.set(record.op, record.operation.guest);
+    const guest = "op" in record ? guests.get(record.op) : undefined;
+    const [at = "", about = "", id = "", what = "", detail = ""] = recordCells(record, guest);
     rows.push([String(sequence), at.slice(11, 23), about, id.slice(-6), what, detail.slice(0, 90)]);
   }
   show(parts, rows.slice(-RECORDS_SHOWN));

@@ -38,7 +38,7 @@ export function addStatusCommand(program: Command, context: CommandContext, fini
 }
 
 /** The status for a person. */
-export function renderStatus(report: StatusReport, style: PlanStyle): string {
+function renderStatus(report: StatusReport, style: PlanStyle): string {
   return [
     ...headLines(report, style),
     "",
@@ -83,8 +83,15 @@ function guestRows(report: StatusReport): readonly (readonly string[])[] {
 function noteworthy(conditions: readonly Condition[]): string {
   return conditions
     .filter((condition) => (condition.type === "Synced" ? condition.status !== "True" : condition.status !== "False"))
-    .map((condition) => `${condition.type === "Synced" ? condition.reason : condition.type}${condition.message === "" ? "" : `: ${condition.message}`}`)
+    .map((condition) => describeCondition(condition))
     .join(" | ");
+}
+
+/** "Drifted: cores 2 → 4"; a reason that its message begins with is not said twice. */
+function describeCondition({ type, reason, message }: Condition): string {
+  const name = type === "Synced" ? reason : type;
+  if (message === "") return name;
+  return message.toLowerCase().startsWith(name.toLowerCase()) ? message : `${name}: ${message}`;
 }
 
 function section(title: string, rows: readonly (readonly string[])[], style: PlanStyle): readonly string[] {

@@ -11,7 +11,7 @@ import {
 } from "./condition.ts";
 
 /** Events kept for `agent status`; older ones are in the log. */
-export const EVENT_COUNT_MAX = 500;
+const EVENT_COUNT_MAX = 500;
 
 /** Longest message kept on a condition, characters: Proxmox can answer with pages. */
 const MESSAGE_LENGTH_MAX = 1_000;

@@ -13,7 +13,7 @@ import { badTarget, endPause, writePause, type Pause } from "../reconcile/pauses
 const REASON_LENGTH_MAX = 500;
 
 /** Longest pause by duration; longer ones are pauses without an end. */
-export const PAUSE_DURATION_MAX_MS = 365 * 24 * 3_600_000;
+const PAUSE_DURATION_MAX_MS = 365 * 24 * 3_600_000;
 
 export interface OperatorDeps {
   readonly journal: Journal;

@@ -1,7 +1,4 @@
-import type { Action, Deferred, FieldChange } from "../plan/types.ts";
-
-/** Could it lose data, and what must have been said for it to run. */
-export type ActClass = "benign" | "guarded" | "destructive";
+import type { Action, Deferred } from "../plan/types.ts";
 
 /** The gate's judgement of one field change or act; everything it does not know is not benign. */
 export type Classification =
@@ -21,5 +18,3 @@ export interface Admission {
   readonly approved: readonly ApprovedAction[];
   readonly deferred: readonly Deferred[];
 }
-
-export type { FieldChange };

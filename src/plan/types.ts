@@ -33,7 +33,6 @@ export type Action =
   | { readonly type: "start"; readonly guest: GuestKey; readonly reason: string }
   | { readonly type: "shutdown"; readonly guest: GuestKey; readonly reason: string };
 
-export type ActionType = Action["type"];
 
 /** Why something declared is not done by itself. */
 export const DEFERRED_REASONS = [

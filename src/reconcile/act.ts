@@ -66,8 +66,8 @@ async function send(deps: ActDeps, request: PreparedRequest, permit: JournalPerm
 
 /** What the journal keeps of an act. */
 function newOperation(request: MutatingRequest, observed: ObservedGuest): NewOperation {
-  const { type, guest: _, ...params } = request;
-  return { guest: journalGuest(observed), action: type, params, provenance: "desired" };
+  const params: Record<string, unknown> = Object.fromEntries(Object.entries(request).filter(([name]) => name !== "type" && name !== "guest"));
+  return { guest: journalGuest(observed), action: request.type, params, provenance: "desired" };
 }
 
 export function journalGuest(observed: ObservedGuest): JournalGuest {

@@ -105,7 +105,7 @@ export async function locateOverApi(api: ProxmoxApi, node: string, vmids: readon
 }
 
 /** vmids whose kind or run state differ, or that came or went. */
-export function differing(before: ReadonlyMap<number, ListedGuest>, after: ReadonlyMap<number, ListedGuest>): ReadonlySet<number> {
+function differing(before: ReadonlyMap<number, ListedGuest>, after: ReadonlyMap<number, ListedGuest>): ReadonlySet<number> {
   const changed = new Set<number>();
   for (const [vmid, guest] of after) if (!isListedAlike(before.get(vmid), guest)) changed.add(vmid);
   for (const vmid of before.keys()) if (!after.has(vmid)) changed.add(vmid);

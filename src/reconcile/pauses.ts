@@ -66,10 +66,14 @@ function readPause(target: string, value: FactValue): Pause | undefined {
   const until = fields.get("until");
   return {
     target: target === ALL ? ALL : Number(target),
-    reason: String(fields.get("reason") ?? ""),
-    since: String(fields.get("since") ?? ""),
+    reason: textOf(fields.get("reason")),
+    since: textOf(fields.get("since")),
     ...(typeof until === "string" ? { until } : {}),
   };
+}
+
+function textOf(value: FactValue | undefined): string {
+  return typeof value === "string" ? value : "";
 }
 
 /** The fault a caller gets for a target that is neither a vmid nor "all". */

@@ -15,14 +15,6 @@ export const REVISION_SHOWN = 12;
 const NAMESPACE = "revision";
 const ACCEPTED = "accepted";
 
-/** What is in force. */
-export interface RevisionState {
-  /** The newest loaded state, accepted or not; undefined before the first load. */
-  readonly newest: DesiredState | undefined;
-  /** The state that was accepted last in this process; undefined before the first. */
-  readonly accepted: DesiredState | undefined;
-}
-
 export type RevisionStanding = "accepted" | "undecided" | "held";
 
 /** Keeps the two states apart and remembers, durably, which revision was accepted. */

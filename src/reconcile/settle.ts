@@ -154,7 +154,7 @@ async function observeEffect(deps: SettleDeps, operation: Operation): Promise<Ef
 }
 
 /** Is every key of a config write as it was sent? Compared in normal form with the merged view. */
-export function configEffect(facts: HostFacts, operation: Operation, observed: ObservedGuest): Effect {
+function configEffect(facts: HostFacts, operation: Operation, observed: ObservedGuest): Effect {
   const missing: string[] = [];
   const context = { kind: observed.kind, tagStyle: facts.tagStyle, pveVersion: facts.pveVersion };
   for (const [key, sent] of Object.entries(recordOf(operation.params["set"]))) {

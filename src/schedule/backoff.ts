@@ -8,13 +8,13 @@ import type { Random } from "../ports/random.ts";
  */
 
 /** First wait after a failure. */
-export const BACKOFF_BASE_MS = 1_000;
+const BACKOFF_BASE_MS = 1_000;
 
 /** Longest wait: an operator who mended something should not have to wait longer than a coffee. */
-export const BACKOFF_CAP_MS = 300_000;
+const BACKOFF_CAP_MS = 300_000;
 
 /** Share of a wait that is random, so that guests that failed together do not retry together. */
-export const BACKOFF_JITTER = 0.2;
+const BACKOFF_JITTER = 0.2;
 
 interface Entry {
   failureCount: number;
