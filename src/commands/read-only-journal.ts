@@ -18,7 +18,7 @@ export function openReadOnlyJournal(fileSystem: FileSystem, directory: string): 
   const bytes = last === undefined ? undefined : fileSystem.readFile(`${directory}/${last}`);
   const scan = last === undefined || bytes === undefined || !bytes.ok ? undefined : scanSegment(last, bytes.value);
   for (const frame of scan?.frames ?? []) table.apply(frame.record);
-  const refuse = (): Promise<Result<never>> => Promise.resolve(fault("journal.closed", "this command only reads the journal"));
+  const refuse = (): Promise<Result<never>> => Promise.resolve(fault("journal.closed", "only a running agent settles and records acts; this command reads the journal"));
   return {
     health: () => ({ state: "healthy", message: "" }),
     head: () => ({ segment: last ?? "", sequence: scan?.lastSequence ?? 0, hash: scan?.lastHash ?? "" }),

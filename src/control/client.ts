@@ -24,7 +24,7 @@ export async function askAgent(socket: string, path: string, body?: unknown, tim
   const failed = v.safeParse(errorBody, read);
   if (failed.success) return { ok: false, error: failed.output.error };
   const parsed = v.safeParse(valueBody, read);
-  return parsed.success ? ok(parsed.output.value) : fault("control.unreachable", `expected a Steward agent behind ${socket}, found an answer of something else (status ${response.status})`);
+  return parsed.success ? ok(parsed.output.value) : fault("control.refused", `expected a Steward agent behind ${socket}, found an answer of something else (status ${response.status})`);
 }
 
 function unreachableFault(socket: string, error: unknown): Result<never> {

@@ -27,19 +27,7 @@ export async function listenOnSocket(path: string, app: Hono): Promise<Result<Co
   if (!cleared.ok) return cleared;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
-    // Created closed and opened up after: between bind and chmod nobody else may connect.
-    const umask = process.umask(0o177);
-    const server = Bun.serve({
-      unix: path,
-      // A full reconcile may take minutes before it answers.
-      fetch: (request, self) => {
-        self.timeout(request, 0);
-        return app.fetch(request);
-      },
-      maxRequestBodySize: BODY_BYTES_MAX,
-      development: false,
-    });
-    process.umask(umask);
+    const server = serveClosed(path, app);
     chmodSync(path, SOCKET_MODE);
     return ok({
       close: async () => {
@@ -49,6 +37,26 @@ export async function listenOnSocket(path: string, app: Hono): Promise<Result<Co
     });
   } catch (error) {
     return fault("control.refused", `expected to listen on the control socket ${path}: ${error instanceof Error ? error.message : String(error)}; choose another with "socket:"`, error);
+  }
+}
+
+/** Created closed and opened up after: between bind and chmod nobody else may connect. */
+function serveClosed(path: string, app: Hono): ReturnType<typeof Bun.serve> {
+  const umask = process.umask(0o177);
+  try {
+    return Bun.serve({
+      unix: path,
+      // A full reconcile may take minutes before it answers.
+      fetch: (request, self) => {
+        self.timeout(request, 0);
+        return app.fetch(request);
+      },
+      maxRequestBodySize: BODY_BYTES_MAX,
+      development: false,
+    });
+  } finally {
+    // Whatever happened: this is the whole process's.
+    process.umask(umask);
   }
 }
 

@@ -72,8 +72,8 @@ export interface GuestJobOutcome extends GuestOutcome {
  * it is the same function; nothing that Proxmox or the disk do makes it throw.
  */
 export async function reconcileGuest(context: GuestJobContext, desired: DesiredGuest): Promise<GuestJobOutcome> {
-  const unsettled = await settleOpen(context, desired);
-  if (unsettled !== undefined) return unsettled;
+  const open = await settleOpen(context, desired);
+  if (open !== undefined) return open;
   const run = new GuestRun(context, desired);
   try {
     return await run.converge();
@@ -93,15 +93,15 @@ async function settleOpen(context: GuestJobContext, desired: DesiredGuest): Prom
         });
         break;
       case "waiting":
-        return bare(context, desired, "settling", settlement.message, "soon");
+        return unsettled(context, desired, "settling", settlement.message);
       case "unknown":
-        return bare(context, desired, "unknown", settlement.message, "none");
+        return unsettled(context, desired, "unknown", settlement.message);
       default:
         return unreachable(settlement);
     }
   }
   const wait = await context.unrecordedWait(desired.vmid);
-  return wait === undefined ? undefined : bare(context, desired, "settling", wait, "soon");
+  return wait === undefined ? undefined : unsettled(context, desired, "settling", wait);
 }
 
 /** One convergence of one guest: holds the slot and what was already tried. */
@@ -264,9 +264,12 @@ class GuestRun {
   }
 }
 
-function bare(context: GuestJobContext, desired: DesiredGuest, result: ReconcileResult, message: string, retry: GuestJobOutcome["retry"]): GuestJobOutcome {
-  const { pausedReason } = context.situationOf(desired, context.snapshot());
-  return { result, desired, plan: undefined, observed: undefined, message, retry, fault: undefined, pausedReason };
+/** Read and planned all the same, so that a person sees what waits; nothing is sent. */
+async function unsettled(context: GuestJobContext, desired: DesiredGuest, result: "settling" | "unknown", message: string): Promise<GuestJobOutcome> {
+  const snapshot = context.snapshot();
+  const situation = { ...context.situationOf(desired, snapshot), isActUnsettled: message };
+  const { plan, observed } = await lookAtGuest({ api: context.api, cache: context.cache, desired, snapshot, facts: context.facts(), situation });
+  return { result, message, plan, observed, desired, retry: result === "settling" ? "soon" : "none", fault: undefined, pausedReason: situation.pausedReason };
 }
 
 function describe(action: ApprovedAction): string {

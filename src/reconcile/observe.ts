@@ -42,5 +42,5 @@ const UNMANAGED: HaStatus = { isManaged: false };
 function absent(desired: DesiredGuest, snapshot: HostSnapshot): Observation {
   const node = snapshot.elsewhere.get(desired.vmid);
   if (node !== undefined) return { kind: "on_other_node", message: `is on node ${node}` };
-  return { kind: "missing", message: "not on this node, and the cluster's list does not have it either" };
+  return { kind: "missing", message: "not among this node's guests nor the cluster's, as far as this token may see (VM.Audit on its path)" };
 }

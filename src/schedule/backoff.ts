@@ -32,11 +32,11 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** Counts a failure; returns the wait in milliseconds. `floorMs` is the shortest wait the caller wants. */
-  failed(key: number, floorMs = 0): number {
+  /** Counts a failure; returns the wait in milliseconds. */
+  failed(key: number): number {
     const entry = this.#entries.get(key) ?? { failureCount: 0, notBeforeMs: 0 };
     entry.failureCount += 1;
-    const waitMs = Math.max(floorMs, jittered(exponential(entry.failureCount), this.#random.fraction()));
+    const waitMs = jittered(exponential(entry.failureCount), this.#random.fraction());
     entry.notBeforeMs = this.#clock.monotonic() + waitMs;
     this.#entries.set(key, entry);
     return waitMs;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { NewGuest } from "../support/fake-proxmox.ts";
+import type { NewGuest } from "../support/fake-guest.ts";
 import { faults } from "../support/proxmox-faults.ts";
 import { agentOver, TestAgent, type Declared } from "./agent-fixture.ts";
 

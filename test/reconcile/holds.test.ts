@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { pause, resume } from "../../src/control/operator.ts";
-import type { FakeProxmox, NewGuest } from "../support/fake-proxmox.ts";
+import type { NewGuest } from "../support/fake-guest.ts";
+import type { FakeProxmox } from "../support/fake-proxmox.ts";
 import { faults } from "../support/proxmox-faults.ts";
 import { agentOver, TestAgent, type Declared } from "./agent-fixture.ts";
 

@@ -20,8 +20,9 @@ export class FakeClock implements Clock {
     this.#nowMs = startMs;
   }
 
+  /** Whole milliseconds, as the machine's own clock gives; the monotonic one has fractions. */
   now(): number {
-    return this.#nowMs;
+    return Math.floor(this.#nowMs);
   }
 
   monotonic(): number {

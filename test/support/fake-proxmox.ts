@@ -1,14 +1,14 @@
 import type { TagStyle } from "../../src/guest/host-facts.ts";
 import type { GuestKey, GuestKind } from "../../src/guest/key.ts";
-import type { GuestConfig, HaStatus, PendingChange, RawConfig, RawValue, RunState } from "../../src/guest/observed.ts";
+import type { GuestConfig, RawConfig, RawValue, RunState } from "../../src/guest/observed.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type {
   GuestListEntry, GuestStatus, HaResource, LocatedGuest, MutatingRequest, MutationAnswer, ProxmoxApi, ProxmoxFault, ProxmoxResult, TaskQuery,
   TaskRecord, TaskState, Upid,
 } from "../../src/ports/proxmox-api.ts";
 import { judgeExit } from "../../src/proxmox/tasks.ts";
+import { applyPending, configDigest, lockOf, merged, newGuest, writeKey, type FakeGuest, type NewGuest } from "./fake-guest.ts";
 import { faults } from "./proxmox-faults.ts";
-import { isAppliedAtOnce, storedAs } from "./stored-values.ts";
 
 /**
  * A Proxmox node in memory, behind the same interface as the real client; time is the clock's. No
@@ -30,25 +30,6 @@ export const AGENT_USER = "root@pam!agent";
 
 /** How long Proxmox waits for a guest's file lock. */
 const LOCK_TIMEOUT_MS = 10_000;
-
-export interface FakeGuest extends GuestKey {
-  node: string;
-  running: Record<string, RawValue>;
-  pending: PendingChange[];
-  runState: RunState;
-  ha: HaStatus | undefined;
-  /** An ACPI shutdown does nothing. */
-  ignoresShutdown: boolean;
-  /** Exit text of every start; undefined: it starts. */
-  startError: string | undefined;
-  /** Until when a task or a slow worker holds the file lock. */
-  lockedUntilMs: number;
-}
-
-export interface NewGuest extends Partial<Omit<FakeGuest, "vmid" | "running" | "pending">> {
-  readonly config?: RawConfig;
-  readonly pending?: readonly PendingChange[];
-}
 
 /** A request that changed something, or tried to. */
 export interface Mutation {
@@ -126,14 +107,7 @@ export class FakeProxmox implements ProxmoxApi {
 
   /** Puts a guest on the node; a stopped VM unless said otherwise. */
   add(vmid: number, guest: NewGuest = {}): FakeGuest {
-    const { config, pending, kind = "qemu", ...rest } = guest;
-    const name = kind === "qemu" ? { name: `vm-${vmid}` } : { hostname: `ct-${vmid}` };
-    const identity: RawConfig = kind === "qemu" ? { smbios1: `uuid=00000000-0000-4000-8000-${String(vmid).padStart(12, "0")}` } : { rootfs: `local:subvol-${vmid}-disk-0,size=4G` };
-    const made: FakeGuest = {
-      kind, vmid, node: this.node, runState: "stopped", ha: undefined, ignoresShutdown: false, startError: undefined, lockedUntilMs: 0, ...rest,
-      running: { ...name, ...identity, cores: 1, ...(kind === "qemu" ? { memory: "512" } : { memory: 512 }), ...config },
-      pending: [...(pending ?? [])],
-    };
+    const made = newGuest(vmid, this.node, guest);
     this.#guests.set(vmid, made);
     return made;
   }
@@ -151,7 +125,7 @@ export class FakeProxmox implements ProxmoxApi {
   /** Somebody edits the config, as through Proxmox: what a running guest does not take at once becomes pending. */
   edit(vmid: number, changes: Readonly<Record<string, RawValue | null>>): void {
     const guest = this.guest(vmid);
-    for (const [key, value] of Object.entries(changes)) this.#write(guest, key, value === null ? undefined : String(value));
+    for (const [key, value] of Object.entries(changes)) writeKey(guest, key, value === null ? undefined : String(value), () => this.#drawAddress());
   }
 
   /** Somebody starts or stops it hard; pending values are applied. */
@@ -255,7 +229,7 @@ export class FakeProxmox implements ProxmoxApi {
 
   async readConfig(key: GuestKey): Promise<ProxmoxResult<GuestConfig>> {
     const result = await this.#readGuest("readConfig", key, (guest): GuestConfig => ({
-      running: { ...guest.running }, merged: merged(guest), pending: guest.pending.toSorted((a, b) => (a.key < b.key ? -1 : 1)), digest: digestOf(guest),
+      running: { ...guest.running }, merged: merged(guest), pending: guest.pending.toSorted((a, b) => (a.key < b.key ? -1 : 1)), digest: configDigest(guest),
     }));
     if (result.ok) this.#unreadable.delete(key.vmid);
     else this.#unreadable.add(key.vmid);
@@ -400,24 +374,10 @@ export class FakeProxmox implements ProxmoxApi {
     if (this.#guests.get(guest.vmid) !== guest) return { ok: false, error: faults.missing(request.guest) };
     const lock = lockOf(guest);
     if (lock !== undefined) return { ok: false, error: faults.locked(guest, lock) };
-    if (request.digest !== "" && request.digest !== digestOf(guest)) return { ok: false, error: faults.digestConflict() };
-    for (const key of request.delete) this.#write(guest, key, undefined);
-    for (const [key, value] of Object.entries(request.set)) this.#write(guest, key, value);
+    if (request.digest !== "" && request.digest !== configDigest(guest)) return { ok: false, error: faults.digestConflict() };
+    for (const key of request.delete) writeKey(guest, key, undefined, () => this.#drawAddress());
+    for (const [key, value] of Object.entries(request.set)) writeKey(guest, key, value, () => this.#drawAddress());
     return { ok: true, value: { upid: null } };
-  }
-
-  #write(guest: FakeGuest, key: string, sent: string | undefined): void {
-    const value = sent === undefined ? undefined : storedAs(guest.kind, key, sent, () => this.#drawAddress());
-    const others = guest.pending.filter((change) => change.key !== key);
-    const running = guest.running[key];
-    if (guest.runState === "stopped" || isAppliedAtOnce(guest.kind, key, guest.running) || (value !== undefined && String(running) === String(value))) {
-      if (value === undefined) delete guest.running[key];
-      else guest.running[key] = value;
-      guest.pending = others;
-      return;
-    }
-    if (value === undefined && running === undefined) guest.pending = others;
-    else guest.pending = [...others, value === undefined ? { key, change: "delete", isForced: false } : { key, change: "set", value }];
   }
 
   #drawAddress(): string {
@@ -488,31 +448,6 @@ function describe(request: MutatingRequest): string {
   if (request.type !== "set_config") return `${request.type} ${request.guest.vmid}`;
   const parts = [...Object.entries(request.set).map(([key, value]) => `${key}=${value}`), ...request.delete.map((key) => `-${key}`)];
   return `set_config ${request.guest.vmid} ${parts.join(" ")}`;
-}
-
-function merged(guest: FakeGuest): RawConfig {
-  const view: Record<string, RawValue> = { ...guest.running };
-  for (const change of guest.pending) {
-    if (change.change === "set") view[change.key] = change.value;
-    else delete view[change.key];
-  }
-  return view;
-}
-
-function applyPending(guest: FakeGuest): void {
-  guest.running = { ...merged(guest) };
-  guest.pending = [];
-}
-
-/** Of the whole file, pending section included: the same content has the same digest, as SHA-1 of a file has. */
-function digestOf(guest: FakeGuest): string {
-  const lines = [Object.entries(guest.running).toSorted(), guest.pending.toSorted((a, b) => (a.key < b.key ? -1 : 1))];
-  return new Bun.CryptoHasher("sha1").update(JSON.stringify(lines)).digest("hex");
-}
-
-function lockOf(guest: FakeGuest): string | undefined {
-  const lock = guest.running["lock"];
-  return lock === undefined ? undefined : String(lock);
 }
 
 function isFault(value: unknown): value is ProxmoxFault {

@@ -1,0 +1,58 @@
+import type { ControlTarget } from "../../src/control/app.ts";
+import type { Operation } from "../../src/journal/types.ts";
+import { fault, ok } from "../../src/ports/errors.ts";
+
+/** An agent that remembers what it was told. */
+export class FakeAgent implements ControlTarget {
+  readonly calls: string[] = [];
+  isBroken = false;
+  onRunOnce: () => Promise<void> = () => Promise.resolve();
+  operationList: readonly Operation[] = [];
+
+  status(): ReturnType<ControlTarget["status"]> {
+    if (this.isBroken) throw new Error("a bug");
+    this.calls.push("status");
+    return {
+      version: 1, now: "2026-01-01T00:00:00.000Z",
+      agent: { version: "0.1.0", commit: "", node: "pve1", pid: 1, startedAt: "2026-01-01T00:00:00.000Z", isDryRun: false, configProblem: "" },
+      revision: { id: "abc", isHeld: false, message: "" },
+      journal: { state: "healthy", message: "", head: { segment: "s", sequence: 1, hash: "h" } },
+      conditions: [], guests: [], pauses: [], openOperations: [], events: [],
+    };
+  }
+
+  operations(): readonly Operation[] {
+    return this.operationList;
+  }
+
+  pause: ControlTarget["pause"] = (request) => {
+    this.calls.push(`pause ${JSON.stringify(request)}`);
+    return Promise.resolve(ok({ target: request.target, reason: request.reason, since: "S" }));
+  };
+
+  resume: ControlTarget["resume"] = (target) => {
+    this.calls.push(`resume ${target}`);
+    return Promise.resolve(target === 404 ? fault("control.refused", "expected a pause of guest 404, found none", new Error("secret cause")) : ok(undefined));
+  };
+
+  accept: ControlTarget["accept"] = (revision) => {
+    this.calls.push(`accept ${revision}`);
+    return Promise.resolve(ok(revision));
+  };
+
+  resolve: ControlTarget["resolve"] = (id, outcome, reason) => {
+    this.calls.push(`resolve ${id} ${outcome} ${reason}`);
+    return Promise.resolve(fault("journal.unknown_operation", `no operation ${id}`));
+  };
+
+  async runOnce(): ReturnType<ControlTarget["runOnce"]> {
+    this.calls.push("runOnce");
+    await this.onRunOnce();
+    return { version: 1, exitCode: 0, actions: [], remaining: [], problems: [] };
+  }
+
+  reload: ControlTarget["reload"] = () => {
+    this.calls.push("reload");
+    return Promise.resolve(ok(undefined));
+  };
+}
