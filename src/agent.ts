@@ -16,6 +16,7 @@ import type { FileSystem } from "./ports/file-system.ts";
 import { Engine } from "./reconcile/engine.ts";
 import { onceExit, problemsOf, remainingOf } from "./reconcile/once.ts";
 import type { Pause } from "./reconcile/pauses.ts";
+import { RevisionGate } from "./reconcile/revision.ts";
 import type { EngineObserver, EngineSettings, GuestView } from "./reconcile/types.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -66,6 +67,7 @@ export class Agent implements ControlTarget {
   readonly #options: AgentOptions;
   readonly #journal: Journal;
   readonly #lanes: Lanes;
+  readonly #revision: RevisionGate;
   readonly tracker: ConditionTracker;
   readonly #startedAtMs: number;
   #config: AgentConfig;
@@ -85,6 +87,7 @@ export class Agent implements ControlTarget {
     this.#journal = journal;
     this.#config = options.config;
     this.#startedAtMs = clock.now();
+    this.#revision = new RevisionGate(journal);
     this.#lanes = new Lanes({ clock, onWait: (seconds) => options.observer.waited(seconds) });
     this.tracker = new ConditionTracker(clock.now(), (event) => log.info(formatTransition(event), { condition: event.type, status: event.to }));
     this.#parts = createParts(this.#config, options.world, (measure) => options.observer.requested(measure));
@@ -231,6 +234,7 @@ export class Agent implements ControlTarget {
     this.#parts.close();
     this.#config = { ...next, stateDir: this.#config.stateDir, socket: this.#config.socket, server: this.#config.server };
     this.#parts = createParts(this.#config, this.#options.world, (measure) => this.#options.observer.requested(measure));
+    this.#revision.reconsider();
     this.#engine = this.#createEngine();
     this.#engine.start();
     this.#options.onConfig?.(this.#config);
@@ -244,7 +248,7 @@ export class Agent implements ControlTarget {
     return new Engine(
       {
         api: this.#parts.api, source: this.#parts.source, desired: this.#parts.desired, tokenUser: this.#parts.tokenUser,
-        journal: this.#journal, lanes: this.#lanes, tracker: this.tracker, clock, random, log,
+        journal: this.#journal, lanes: this.#lanes, tracker: this.tracker, revision: this.#revision, clock, random, log,
         observer: {
           reconciled: (result, seconds) => {
             this.#reconcileCount += 1;

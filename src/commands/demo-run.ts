@@ -11,6 +11,7 @@ import { startSimulator, type RunningSimulator } from "../simulator/main.ts";
 import { EXIT, styleFor, type CommandContext, type ExitCode } from "./context.ts";
 import { DEMO_NODE, DEMO_RUNNING, demoStartState } from "./demo-host.ts";
 import { tellStory } from "./demo-story.ts";
+import { printPlan } from "./plan.ts";
 
 /** Runs the demo; an exit code of 0 says that every chapter went as it should. */
 export async function runDemo(context: CommandContext, command: Command, isKept: boolean): Promise<ExitCode> {
@@ -22,6 +23,8 @@ export async function runDemo(context: CommandContext, command: Command, isKept:
   try {
     simulator = await startHost(context, directory);
     const config = writeFiles(directory, simulator);
+    context.print(`${styleFor(context, command).guest("1. A Proxmox host (simulated) with 24 guests. Six are declared in examples/homelab. This is what differs (agent plan):")}\n\n`);
+    await printPlan(context, command, config);
     const started = await startAgent(context, config, stop.signal, (running) => {
       daemon = running;
     });

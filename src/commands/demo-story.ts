@@ -31,13 +31,13 @@ export interface StoryParts extends Started {
 /** Plays the demo: converge, break, mend, show. An exit code that is not 0 says which chapter failed. */
 export async function tellStory(parts: StoryParts): Promise<ExitCode> {
   const { agent, simulator, healthUrl } = parts;
-  say(parts, "1. A Proxmox host (simulated) with 24 guests. Six are declared in examples/homelab; this one command is the agent and the host.");
+  say(parts, "\n2. The agent starts and keeps them that way.");
   if (!(await chapter(parts, "the first convergence", () => isConverged(parts)))) return EXIT.error;
-  showActs(parts, "   What the agent found different, and did:");
+  showActs(parts, "   What it did:");
   say(parts, "   web has its four cores at the next restart: nothing is ever restarted without being told to.");
   show(parts, agent.tracker.guest(101).filter((condition) => condition.type === "RestartPending").map((condition) => [`qemu/101 ${condition.type}`, condition.message]));
 
-  say(parts, "\n2. Somebody edits the proxy's tags and description at night, and pulls the plug of the database.");
+  say(parts, "\n3. Somebody edits the proxy's tags and description at night, and pulls the plug of the database.");
   await simulator.node.edit({ vmid: 100, set: { tags: "oops", description: "who was here?" } });
   await simulator.node.edit({ vmid: 102, power: "stop" });
   const brokenAtMs = parts.context.world.clock.monotonic();
@@ -45,11 +45,11 @@ export async function tellStory(parts: StoryParts): Promise<ExitCode> {
   const seconds = ((parts.context.world.clock.monotonic() - brokenAtMs) / 1000).toFixed(1);
   showActs(parts, `   Mended after ${seconds} s:`);
 
-  say(parts, "\n3. What monitoring sees:");
+  say(parts, "\n4. What monitoring sees:");
   const health = await fetch(`${healthUrl}/healthz?verbose`);
   show(parts, [[`GET ${healthUrl}/healthz → ${health.status}`], ...(await health.text()).trimEnd().split("\n").map((line) => [line])]);
 
-  say(parts, "\n4. What the journal says: every intent is on disk before the act, every outcome after it.");
+  say(parts, "\n5. What the journal says: every intent is on disk before the act, every outcome after it.");
   showJournal(parts);
   say(parts, "\nThat was the whole loop: declare, find, mend, prove. Next: docs/operating.md puts it on a real host.");
   return health.status === 200 ? EXIT.done : EXIT.error;

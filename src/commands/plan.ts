@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { ConditionTracker } from "../conditions/tracker.ts";
+import type { AgentConfig } from "../config/types.ts";
 import { createParts } from "../parts.ts";
 import { Lanes } from "../lanes/lanes.ts";
-import { hostPlanOf } from "../plan/plan-host.ts";
+import { hostPlanOf, isInSync } from "../plan/plan-host.ts";
 import { renderPlan } from "../plan/render.ts";
 import { renderPlanJson } from "../plan/render-json.ts";
 import { Engine } from "../reconcile/engine.ts";
@@ -21,8 +22,11 @@ export function addPlanCommand(program: Command, context: CommandContext, finish
 
 async function plan(context: CommandContext, command: Command): Promise<ExitCode> {
   const loaded = loadFor(context, command);
-  if (!loaded.ok) return complainAbout(context, loaded.error);
-  const { config } = loaded.value;
+  return loaded.ok ? printPlan(context, command, loaded.value.config) : complainAbout(context, loaded.error);
+}
+
+/** Reads the host, prints what would change, and gives the exit code of `agent plan`. */
+export async function printPlan(context: CommandContext, command: Command, config: AgentConfig): Promise<ExitCode> {
   const { clock, random, log, fileSystem } = context.world;
   const parts = createParts(config, context.world);
   const tracker = new ConditionTracker(clock.now(), () => {});
@@ -46,8 +50,7 @@ async function plan(context: CommandContext, command: Command): Promise<ExitCode
     for (const problem of problems) context.complain(`agent: ${problem}\n`);
     if (held !== undefined) context.complain(`agent: held: ${held.message}\n`);
     if (problems.length > 0 || !isRead || host.summary.unreadable > 0) return EXIT.error;
-    const { changing, held: heldGuests, observedDrift, deferred, missing } = host.summary;
-    return changing + heldGuests + observedDrift + deferred + missing > 0 ? EXIT.changes : EXIT.done;
+    return host.guests.every(isInSync) ? EXIT.done : EXIT.changes;
   } finally {
     await engine.stop(0);
     parts.close();

@@ -81,9 +81,15 @@ function guestRows(report: StatusReport): readonly (readonly string[])[] {
 
 /** What is worth a person's eye: conditions that are not the quiet state. */
 function noteworthy(conditions: readonly Condition[]): string {
+  const told = new Set<string>();
   return conditions
     .filter((condition) => (condition.type === "Synced" ? condition.status !== "True" : condition.status !== "False"))
-    .map((condition) => describeCondition(condition))
+    .map((condition) => {
+      // An act without an outcome is told by three conditions with one message.
+      const isTold = condition.message !== "" && told.has(condition.message);
+      told.add(condition.message);
+      return isTold ? condition.type : describeCondition(condition);
+    })
     .join(" | ");
 }
 

@@ -33,7 +33,7 @@ export type HostReason<T extends HostConditionType> = (typeof HOST_CONDITIONS)[T
 export const GUEST_CONDITIONS = {
   Synced: {
     reasons: [
-      "Starting", "InSync", "Drifted", "Acting", "Deferred", "Held", "Observing", "Ignored", "Missing", "OnOtherNode",
+      "InSync", "Drifted", "Acting", "Deferred", "Held", "Observing", "Ignored", "Missing", "OnOtherNode",
       "Unreadable", "ActFailed", "Conflict", "RevisionHeld", "DryRun", "JournalUnavailable",
     ],
   },

@@ -250,7 +250,8 @@ class FileJournal implements Journal {
   /** Lock and trust, before anything is read. A fault is another process's lock. */
   #takeDirectory(): Trouble | Fault | undefined {
     const { fileSystem, directory, node, version, clock } = this.#context;
-    const missing = prepareDirectory(fileSystem, directory);
+    // One that was written and is gone was moved away: a new one in its place would hide that, and be in its way back.
+    const missing = this.#hasWritten ? absenceOf(fileSystem, directory) : prepareDirectory(fileSystem, directory);
     if (missing !== undefined) return missing;
     if (this.#lock === undefined) {
       const locked = acquireWriterLock(fileSystem, directory, `steward ${version} on ${node} since ${timestamp(clock)}`);
@@ -361,6 +362,13 @@ class FileJournal implements Journal {
 
 function refuse(error: Fault): Promise<{ readonly ok: false; readonly error: Fault }> {
   return Promise.resolve(fail(error));
+}
+
+function absenceOf(fileSystem: FileSystem, directory: string): Trouble | undefined {
+  const status = fileSystem.status(directory);
+  if (status.ok) return undefined;
+  const { state } = troubleOf(status.error);
+  return { state, message: `${directory} was there and is not any more (${status.error.message}): put it back; until then acts are not recorded` };
 }
 
 function isSameVerdict(last: VerdictRecord | undefined, next: VerdictRecord): boolean {

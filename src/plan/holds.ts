@@ -23,7 +23,7 @@ export function isHeldBy(holds: readonly Hold[], action: Action): boolean {
 
 function holdsOfEverything(observed: ObservedGuest, situation: GuestSituation): (Hold | undefined)[] {
   return [
-    hold("Paused", "all", situation.pausedReason, (reason) => `paused by an operator${reason === "" ? "" : ` (${reason})`}; "agent resume" lets it go on`),
+    hold("Paused", "all", situation.pausedReason, (reason) => `${reason === "" ? "paused by an operator" : reason}; "agent resume" lets it go on`),
     hold("ActUnsettled", "all", situation.isActUnsettled, (act) => `an earlier act is not settled: ${act}`),
     hold("Locked", "all", observed.lock, (lock) =>
       `locked by Proxmox (${lock}) until that is done; if nothing is running any more, "${commandOf(observed)} unlock ${observed.vmid}" removes a stale lock`),

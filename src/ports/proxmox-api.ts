@@ -154,3 +154,21 @@ export interface ProxmoxApi {
   /** Closes pooled connections. */
   close(): void;
 }
+
+/** A node of the cluster, as GET /nodes lists it to everybody who may log in. */
+export interface ClusterNode {
+  readonly name: string;
+  readonly isOnline: boolean;
+}
+
+/**
+ * What only `agent doctor` asks: about the token and the host themselves. Apart from `ProxmoxApi`, so
+ * that nothing that reconciles can come to depend on it.
+ */
+export interface ProxmoxInspection {
+  /** What this token may do on one path ("/vms/101"), inherited privileges included. Empty: nothing. */
+  permissions(path: string): Promise<ProxmoxResult<ReadonlySet<string>>>;
+  nodes(): Promise<ProxmoxResult<readonly ClusterNode[]>>;
+  /** The host's clock, milliseconds since the epoch in whole seconds (the Date header); null when it is not told. */
+  serverTime(): Promise<ProxmoxResult<number | null>>;
+}

@@ -6,6 +6,8 @@ export interface ApiAnswer {
   readonly status: number;
   readonly reason: string;
   readonly body: string;
+  /** The Date header as it came. */
+  readonly date?: string | undefined;
 }
 
 /** What the answer says, once read. */

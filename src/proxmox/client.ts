@@ -13,7 +13,7 @@ import { fail, ok, type Result } from "../ports/errors.ts";
 import type { FileSystem } from "../ports/file-system.ts";
 import type { Log } from "../ports/log.ts";
 import type {
-  Delivery, GuestListEntry, GuestStatus, HaResource, LocatedGuest, MutatingRequest, MutationAnswer, ProxmoxApi, ProxmoxResult,
+  ClusterNode, Delivery, GuestListEntry, GuestStatus, HaResource, LocatedGuest, MutatingRequest, MutationAnswer, ProxmoxApi, ProxmoxInspection, ProxmoxResult,
   TaskQuery, TaskRecord, TaskState, Upid,
 } from "../ports/proxmox-api.ts";
 import type { Random } from "../ports/random.ts";
@@ -27,7 +27,7 @@ import { haResourceOf } from "./host-formats.ts";
 import { mutation } from "./mutation.ts";
 import {
   clusterGuestsSchema, clusterOptionsSchema, clusterStatusSchema, guestListSchema, guestStatusSchema, haResourcesSchema, mutationSchema,
-  pendingSchema, taskListSchema, taskLogSchema, taskStatusSchema, versionSchema,
+  nodeListSchema, pendingSchema, permissionsSchema, taskListSchema, taskLogSchema, taskStatusSchema, versionSchema,
 } from "./schemas.ts";
 import { tagStyleOfOptions } from "./tag-style.ts";
 import { judgeExit } from "./tasks.ts";
@@ -60,7 +60,7 @@ export interface ProxmoxClientOptions {
 }
 
 /** A client for one node's API. Throws only for a URL that is not https (the config checks it). */
-export function createProxmoxClient(options: ProxmoxClientOptions): ProxmoxApi {
+export function createProxmoxClient(options: ProxmoxClientOptions): ProxmoxApi & ProxmoxInspection {
   const url = new URL(options.url);
   if (url.protocol !== "https:") throw new Error(`proxmox.url must be https, found ${url.protocol}`);
   const host = url.hostname.replace(/^\[|\]$/g, "");
@@ -72,7 +72,7 @@ export function createProxmoxClient(options: ProxmoxClientOptions): ProxmoxApi {
 
 type Schema = v.BaseSchema<unknown, unknown, v.BaseIssue<unknown>>;
 
-class ProxmoxClient implements ProxmoxApi {
+class ProxmoxClient implements ProxmoxApi, ProxmoxInspection {
   readonly #transport: Transport;
   readonly #node: string;
 
@@ -154,6 +154,25 @@ class ProxmoxClient implements ProxmoxApi {
     const cluster = read.value.find((row) => row.type === "cluster");
     // A single node has no cluster row and decides alone.
     return ok(cluster === undefined || cluster.quorate === true);
+  }
+
+  async permissions(path: string): Promise<ProxmoxResult<ReadonlySet<string>>> {
+    const read = await this.#get("/access/permissions", permissionsSchema, { path });
+    return read.ok ? ok(new Set(Object.keys(read.value[path] ?? {}))) : read;
+  }
+
+  async nodes(): Promise<ProxmoxResult<readonly ClusterNode[]>> {
+    const read = await this.#get("/nodes", nodeListSchema);
+    return read.ok ? ok(read.value.map(({ node, status }) => ({ name: cleanText(node), isOnline: status === "online" }))) : read;
+  }
+
+  async serverTime(): Promise<ProxmoxResult<number | null>> {
+    const request: ApiRequest = { method: "GET", path: "/version" };
+    const sent = await this.#transport.send(request);
+    if (!sent.ok) return sent;
+    if (!isSuccess(sent.value.status)) return fail(classifyAnswer(sent.value, describeRequest(request)));
+    const toldMs = Date.parse(sent.value.date ?? "");
+    return ok(Number.isNaN(toldMs) ? null : toldMs);
   }
 
   async mutate(request: MutatingRequest): Promise<ProxmoxResult<MutationAnswer>> {

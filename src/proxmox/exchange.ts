@@ -144,6 +144,6 @@ function readAnswer(response: IncomingMessage, agent: VerifiedAgent, exchanged: 
   response.once("close", () => finish(fail(exchanged.cutShort(status))));
   response.once("end", () => {
     if (!response.complete) return finish(fail(exchanged.cutShort(status)));
-    return finish(ok({ status, reason: response.statusMessage ?? "", body: Buffer.concat(chunks).toString("utf8") }));
+    return finish(ok({ status, reason: response.statusMessage ?? "", body: Buffer.concat(chunks).toString("utf8"), date: response.headers.date }));
   });
 }

@@ -81,5 +81,10 @@ export const clusterGuestsSchema = v.array(v.object({ type: v.string(), vmid: v.
 
 export const clusterStatusSchema = v.array(v.object({ type: v.string(), quorate: v.optional(looseFlag) }));
 
+/** GET /access/permissions?path=…: privileges by path; a value says only whether it holds further down. */
+export const permissionsSchema = v.record(v.string(), v.record(v.string(), v.unknown()));
+
+export const nodeListSchema = v.array(v.object({ node: v.string(), status: optionalText }));
+
 /** A mutation answers with a UPID to wait for, or null for done. */
 export const mutationSchema = v.nullable(v.pipe(v.string(), v.startsWith("UPID:")));

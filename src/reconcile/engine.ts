@@ -53,7 +53,7 @@ export class Engine {
   constructor(deps: EngineDeps, settings: EngineSettings) {
     this.#deps = deps;
     this.#settings = settings;
-    this.#revision = new RevisionGate(deps.journal);
+    this.#revision = deps.revision ?? new RevisionGate(deps.journal);
     this.#conditions = new HostConditions(deps.tracker, deps.clock, () => this.generation());
     this.#lastProgressMs = deps.clock.monotonic();
     this.#runner = new GuestRunner(deps, settings, {
@@ -292,7 +292,10 @@ export class Engine {
   }
 
   #retainDeclared(state: DesiredState | undefined): void {
-    this.#runner.retain((vmid) => state?.guests.has(vmid) === true);
+    const conflicts = state?.conflicts ?? [];
+    const contested = new Set(conflicts.map(({ vmid }) => vmid));
+    this.#runner.retain((vmid) => state?.guests.has(vmid) === true || contested.has(vmid));
+    for (const conflict of conflicts) this.#runner.noteConflict(conflict);
   }
 
   /**

@@ -53,6 +53,11 @@ export function recordConditions(tracker: ConditionTracker, outcome: GuestOutcom
   tracker.setGuest(desired, "RestartPending", pending.status, pending.reason, pending.message, at);
 }
 
+/** Drift was found and is about to be mended: the event that says what was mended. */
+export function recordDrift(tracker: ConditionTracker, plan: GuestPlan, at: { nowMs: number; generation: string }): void {
+  tracker.setGuest(plan.guest, "Synced", "False", "Drifted", differencesOf(plan), at);
+}
+
 function syncedOf(outcome: GuestOutcome): Verdict<"Synced"> {
   const planned = differencesOf(outcome.plan);
   switch (outcome.result) {

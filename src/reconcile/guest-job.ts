@@ -7,6 +7,7 @@ import type { Operation } from "../journal/types.ts";
 import type { Release } from "../lanes/limiter.ts";
 import type { GuestSituation } from "../plan/input.ts";
 import type { PlanCache } from "../plan/plan-cache.ts";
+import type { GuestPlan } from "../plan/types.ts";
 import { unreachable } from "../ports/errors.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxmoxApi, ProxmoxFault } from "../ports/proxmox-api.ts";
@@ -45,6 +46,8 @@ export interface GuestJobContext extends ActDeps {
   /** Was something of this guest deferred when it was reconciled last? */
   hadDeferred(vmid: number): boolean;
   isStopping(): boolean;
+  /** Told right before something is sent: what differs. */
+  onDrift(plan: GuestPlan): void;
   onActed(action: ApprovedAction, result: ActResult): void;
 }
 
@@ -162,6 +165,7 @@ class GuestRun {
     if (!(await this.#haveSlotFor(action))) {
       return this.#context.isStopping() ? this.#outcome(look, "stopping", "", "none") : undefined;
     }
+    this.#context.onDrift(look.plan);
     const result = await act(this.#context, action, look.observed);
     this.#context.onActed(action, result);
     this.#isSnapshotStale ||= isPowerAct(action);

@@ -1,13 +1,15 @@
-import type { DesiredGuest } from "../desired/model.ts";
+import type { DesiredConflict, DesiredGuest } from "../desired/model.ts";
 import type { ApprovedAction } from "../gate/types.ts";
 import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 import { Limiter, type Release } from "../lanes/limiter.ts";
 import { countAffected } from "../plan/blast-radius.ts";
 import { PlanCache } from "../plan/plan-cache.ts";
+import { planConflict } from "../plan/plan-guest.ts";
+import type { HoldReason } from "../plan/types.ts";
 import type { ProxmoxFault } from "../ports/proxmox-api.ts";
 import { Backoff } from "../schedule/backoff.ts";
 import type { ActResult } from "./act.ts";
-import { recordConditions, type ReconcileResult } from "./guest-conditions.ts";
+import { recordConditions, recordDrift, type ReconcileResult } from "./guest-conditions.ts";
 import { reconcileGuest, type ActBarrier, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
 import type { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
@@ -26,10 +28,11 @@ const CONCURRENT_LOOKS_MAX = 64;
 /** Ends of a shutdown's task that say nothing about the guest: it was never asked, or somebody stopped the asking. */
 const SHUTDOWN_NOT_ASKED = /can't lock file|is locked|received interrupt/;
 
-/** Results with which a guest is not going to be started now, so that nobody waits for it. */
-const NOT_STARTING: ReadonlySet<ReconcileResult> = new Set([
-  "settling", "unknown", "unreadable", "failed", "revision_held", "journal_unavailable", "missing", "conflict",
-]);
+/** Results of a guest's own trouble, with which it is not going to be started now: nobody waits for it. */
+const NOT_STARTING: ReadonlySet<ReconcileResult> = new Set(["settling", "unknown", "unreadable", "failed", "missing", "conflict"]);
+
+/** Holds that end for all guests at once: their order counts when that moment comes. */
+const SHARED_HOLDS: ReadonlySet<HoldReason> = new Set(["WaitingForOrder", "BulkTask"]);
 
 interface GuestRecord {
   readonly view: GuestView;
@@ -39,6 +42,8 @@ interface GuestRecord {
   readonly isWaiting: boolean;
   /** Failed: another look when the backoff allows. */
   readonly isBackedOff: boolean;
+  /** It failed for a reason that is not the guest's. */
+  readonly isHostTrouble: boolean;
 }
 
 /** What the runner needs of the engine's loop. */
@@ -156,6 +161,17 @@ export class GuestRunner {
     this.#cache.retain({ has: isKept });
   }
 
+  /** A vmid that is declared more than once is managed by nobody; it is shown as such. */
+  noteConflict(conflict: DesiredConflict): void {
+    const { vmid } = conflict;
+    const kind = this.#world.snapshot()?.guests.get(vmid)?.kind ?? "qemu";
+    const plan = planConflict({ kind, vmid }, undefined, conflict);
+    const known = this.#records.get(vmid)?.view;
+    if (known?.result === "conflict" && known.message === plan.message && known.guest.kind === kind) return;
+    const pausedReason = this.situations.pausedReason(vmid);
+    this.#conclude({ result: "conflict", message: plan.message, plan, desired: bareDeclaration({ kind, vmid }), observed: undefined, retry: "none", fault: undefined, pausedReason }, 0);
+  }
+
   /** Reads a guest and sends nothing: would it be changed? Unreadable counts as yes. */
   async survey(desired: DesiredGuest): Promise<{ readonly isAffected: boolean; readonly isUnreadable: boolean }> {
     const release = await this.#looks.acquire(this.#world.stopActing);
@@ -206,8 +222,11 @@ export class GuestRunner {
     this.#conclude({ result: "failed", message, retry: "backoff", fault: undefined, desired, plan: undefined, observed: undefined, pausedReason: this.situations.pausedReason(vmid) }, 0);
   }
 
-  #noteFault(fault: ProxmoxFault | undefined): void {
-    if (fault !== undefined && this.#world.conditions.guestFault(fault)) this.#world.hostFailed();
+  /** True when the fault is the host's. */
+  #noteFault(fault: ProxmoxFault | undefined): boolean {
+    if (fault === undefined || !this.#world.conditions.guestFault(fault)) return false;
+    this.#world.hostFailed();
+    return true;
   }
 
   /** An act of earlier is settled even when its guest is no longer declared; nothing else is done to it. */
@@ -218,16 +237,20 @@ export class GuestRunner {
   }
 
   #conclude(outcome: GuestJobOutcome, seconds: number): void {
-    const { clock, tracker, observer } = this.#deps;
+    const { tracker, observer } = this.#deps;
     const { desired } = outcome;
     const isBackedOff = outcome.retry === "backoff" || outcome.retry === "later";
     if (outcome.retry === "backoff") this.#backoff.failed(desired.vmid);
     else if (outcome.retry === "none") this.#backoff.forget(desired.vmid);
-    this.#noteFault(outcome.fault);
+    const isHostTrouble = this.#noteFault(outcome.fault);
     if (outcome.observed !== undefined) this.situations.noteObserved(outcome.observed);
-    this.#records.set(desired.vmid, { view: this.#viewOf(outcome), desired, isWaiting: outcome.retry === "soon", isBackedOff });
-    recordConditions(tracker, outcome, { nowMs: clock.now(), generation: this.#world.revision.newest()?.revision ?? "" });
+    this.#records.set(desired.vmid, { view: this.#viewOf(outcome), desired, isWaiting: outcome.retry === "soon", isBackedOff, isHostTrouble });
+    recordConditions(tracker, outcome, this.#at());
     observer.reconciled(outcome.result, seconds);
+  }
+
+  #at(): { nowMs: number; generation: string } {
+    return { nowMs: this.#deps.clock.now(), generation: this.#world.revision.newest()?.revision ?? "" };
   }
 
   #viewOf(outcome: GuestJobOutcome): GuestView {
@@ -274,6 +297,7 @@ export class GuestRunner {
       },
       hadDeferred: (vmid) => (this.#records.get(vmid)?.view.plan?.deferred.length ?? 0) > 0,
       isStopping: () => this.#world.stopActing.aborted,
+      onDrift: (plan) => recordDrift(this.#deps.tracker, plan, this.#at()),
       onActed: (action, result) => this.#acted(action, result),
     };
   }
@@ -321,13 +345,12 @@ export class GuestRunner {
 
   /** Others wait for this guest's start only while it is really going to be started. */
   #isReadyToStart(vmid: number): boolean {
-    if (this.#backoff.failureCount(vmid) > 0 || this.situations.pausedReason(vmid) !== undefined) return false;
-    const view = this.#records.get(vmid)?.view;
     const desired = this.#declared(vmid);
-    if (desired === undefined || !this.#world.revision.isInForce(desired)) return false;
-    if (view !== undefined && NOT_STARTING.has(view.result)) return false;
-    const holds = view?.plan?.holds ?? [];
-    return holds.every((hold) => hold.reason === "WaitingForOrder");
+    if (desired === undefined || !this.#world.revision.isInForce(desired) || this.situations.pausedReason(vmid) !== undefined) return false;
+    const record = this.#records.get(vmid);
+    if (record === undefined || record.isHostTrouble) return true;
+    if (this.#backoff.failureCount(vmid) > 0 || NOT_STARTING.has(record.view.result)) return false;
+    return (record.view.plan?.holds ?? []).every((hold) => SHARED_HOLDS.has(hold.reason));
   }
 
   async #freshSnapshot(): Promise<HostSnapshot | ProxmoxFault> {

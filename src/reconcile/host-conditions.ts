@@ -38,8 +38,9 @@ export class HostConditions {
   guestFault(fault: ProxmoxFault): boolean {
     const isHostFault = fault.code === "proxmox.unreachable" || fault.code === "proxmox.untrusted" || fault.code === "proxmox.unauthenticated";
     if (isHostFault) this.unreachable(fault);
-    if (fault.code === "proxmox.transient" && fault.isReadOnlyCluster) this.quorum(false);
-    return isHostFault;
+    const isReadOnly = fault.code === "proxmox.transient" && fault.isReadOnlyCluster;
+    if (isReadOnly) this.quorum(false);
+    return isHostFault || isReadOnly;
   }
 
   quorum(hasQuorum: boolean | null): void {

@@ -55,6 +55,11 @@ export class RevisionGate {
     return !isKnown;
   }
 
+  /** A new config may judge otherwise: what is held is judged again. */
+  reconsider(): void {
+    if (this.#standing === "held") this.#standing = "undecided";
+  }
+
   /** Puts the newest revision on hold. */
   hold(message: string): void {
     this.#standing = "held";

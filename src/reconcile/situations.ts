@@ -64,7 +64,7 @@ export class Situations {
 
   of(desired: DesiredGuest, snapshot: HostSnapshot): GuestSituation {
     const bulk = findBulkTask(snapshot);
-    const foreign = findForeignTask(snapshot, desired.vmid, this.#ownUpidsWithOpen());
+    const foreign = findForeignTask(snapshot, desired.vmid, this.#ownUpids);
     const failedAtMs = this.#shutdownFailedAtMs.get(desired.vmid);
     const pausedReason = this.pausedReason(desired.vmid);
     const mustWaitForOrder = this.#orderWait(desired, snapshot);
@@ -96,6 +96,7 @@ export class Situations {
     this.#shutdownFailedAtMs.set(vmid, this.#clock.monotonic());
   }
 
+  /** Only of this process: a guest with an act of an earlier one is not planned for before that is settled. */
   noteOwnTask(upid: Upid): void {
     this.#ownUpids.add(upid);
     if (this.#ownUpids.size <= OWN_UPID_COUNT_MAX) return;
@@ -125,10 +126,5 @@ export class Situations {
     }
     this.#candidates = { snapshot, list };
     return list;
-  }
-
-  #ownUpidsWithOpen(): ReadonlySet<Upid> {
-    const open = this.#journal.openOperations().flatMap((operation) => (operation.upid === undefined ? [] : [operation.upid]));
-    return open.every((upid) => this.#ownUpids.has(upid)) ? this.#ownUpids : new Set([...this.#ownUpids, ...open]);
   }
 }

@@ -12,6 +12,7 @@ import type { Random } from "../ports/random.ts";
 import type { ActResult } from "./act.ts";
 import type { ReconcileResult } from "./guest-conditions.ts";
 import type { HostSource } from "./host-source.ts";
+import type { RevisionGate } from "./revision.ts";
 
 /** The settings the engine works by; a subset of the agent's config. Times are milliseconds. */
 export interface EngineSettings {
@@ -46,6 +47,8 @@ export interface EngineDeps {
   readonly random: Random;
   readonly log: Log;
   readonly tracker: ConditionTracker;
+  /** Outlives an engine when the config changes; one of its own when left out. */
+  readonly revision?: RevisionGate;
   readonly observer: EngineObserver;
   /** user@realm!token of this agent, as UPIDs name it; undefined while the token cannot be read. */
   readonly tokenUser: () => string | undefined;

@@ -287,6 +287,52 @@ describe("start order", () => {
     expect((second?.atMs ?? 0) - (first?.endedAtMs ?? 0)).toBeGreaterThanOrEqual(30_000);
   });
 
+  /** Two guests that are to start, the lower number after the higher one. */
+  async function backwards(before: (agent: TestAgent) => void, settings = {}): Promise<TestAgent> {
+    const agent = new TestAgent({ guests: [101, 102, 103].map((vmid) => ({ vmid, state: "running" as const })), settings });
+    [101, 102, 103].forEach((vmid, index) => agent.proxmox.add(vmid, ordered(`order=${3 - index},up=10`)));
+    before(agent);
+    await agent.start();
+    return agent.run(5_000);
+  }
+  const IN_ORDER = ["start 103", "start 102", "start 101"];
+
+  test("is kept when a task over all guests ends", async () => {
+    let task = "";
+    const agent = await backwards(({ proxmox }) => void (task = proxmox.runTask({ type: "startall" })));
+    agent.proxmox.endTask(task);
+    await agent.run(60_000);
+    expect(agent.acts()).toEqual(IN_ORDER);
+  });
+
+  test("is kept when a held revision is accepted", async () => {
+    const agent = await backwards(() => {}, { maxAffectedPercent: 20 });
+    expect(agent.acts()).toEqual([]);
+    await agent.engine.accept(agent.engine.generation());
+    await agent.run(60_000);
+    expect(agent.acts()).toEqual(IN_ORDER);
+  });
+
+  test("is kept when Proxmox answers again, and when the journal has room again", async () => {
+    const down = await backwards(({ proxmox }) => proxmox.failEvery("readConfig", faults.unreachable()));
+    down.proxmox.heal();
+    const full = await backwards(({ disk }) => void (disk.capacityBytes = 100));
+    full.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    for (const agent of [down, full]) {
+      expect(agent.acts()).toEqual([]);
+      await agent.run(60_000);
+      expect(agent.acts()).toEqual(IN_ORDER);
+    }
+  });
+
+  test("is kept when a pause of all ends", async () => {
+    const agent = await backwards(() => {});
+    for (const vmid of [101, 102, 103]) agent.proxmox.power(vmid, "stopped");
+    const before = agent.acts().length;
+    await agent.run(60_000);
+    expect(agent.acts().slice(before)).toEqual(IN_ORDER);
+  });
+
   const troubles: readonly (readonly [string, (proxmox: TestAgent["proxmox"], agent: TestAgent) => void])[] = [
     ["fails to start", (proxmox) => void (proxmox.guest(101).startError = "bridge 'x' does not exist")],
     ["is locked", (proxmox) => proxmox.lock(101, "backup")],
@@ -321,6 +367,17 @@ describe("shutdown", () => {
     agent.proxmox.power(101, "stopped");
     await agent.run(60_000);
     expect(agent.condition(101, "Synced")).toBe("True InSync");
+  });
+
+  test("a guest that was stopped by hand and runs again is asked again at once", async () => {
+    const agent = await agentOver([{ vmid: 101, state: "stopped" }], (proxmox) => void proxmox.add(101, { runState: "running", ignoresShutdown: true }));
+    await agent.run(70_000);
+    agent.proxmox.power(101, "stopped");
+    await agent.run(2_000);
+    agent.proxmox.guest(101).ignoresShutdown = false;
+    agent.proxmox.power(101, "running");
+    await agent.run(3_000);
+    expect([agent.acts(), agent.proxmox.guest(101).runState]).toEqual([["shutdown 101", "shutdown 101"], "stopped"]);
   });
 
   const others = [faults.unreachable(), faults.forbidden(), faults.lockTimeout({ kind: "qemu", vmid: 101 }), faults.transient()];

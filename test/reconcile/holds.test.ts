@@ -111,6 +111,13 @@ describe("places and modes", () => {
     expect([agent.acts(), agent.condition(101, "Synced")]).toEqual([[], synced]);
   });
 
+  test("a guest of another kind than declared says what to correct, and it is not asked for under the wrong kind", async () => {
+    const agent = await agentOver([BOTH], (proxmox) => void proxmox.add(101, { kind: "lxc" }));
+    await agent.run(1_000);
+    expect(agent.view(101).message).toBe('declared as qemu/101, found lxc/101: correct "kind" in the desired state');
+    expect(agent.proxmox.callCount("readConfig")).toBe(0);
+  });
+
   test("a guest that comes over from another node is kept from then on, one that leaves is left alone", async () => {
     const agent = await agentOver([{ vmid: 101, config: { cores: 2 } }], (proxmox) => void proxmox.add(101, { node: "pve2" }));
     await agent.run(5_000);

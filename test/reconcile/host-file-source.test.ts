@@ -68,6 +68,10 @@ describe("on the host", () => {
     expect(agent.acts()).toEqual(["set_config 101 cores=2"]);
     expect(agent.proxmox.callCount("readConfig", 101)).toBeGreaterThan(reads[0] ?? 0);
     expect(agent.proxmox.callCount("readConfig", 102)).toBe(reads[1] ?? 0);
+    await agent.run(1_000);
+    const settled = agent.proxmox.callCount();
+    await agent.run(30_000);
+    expect(agent.proxmox.callCount()).toBe(settled);
   });
 
   test("a guest of nobody's that changes is not read", async () => {
@@ -119,6 +123,19 @@ describe("on the host", () => {
     agent.proxmox.heal();
     await agent.run(1_000);
     expect([agent.acts(), agent.host("ProxmoxReachable")]).toEqual([["set_config 101 cores=2"], "True Reachable"]);
+  });
+
+  test("an API that is down when a guest changes is noticed with that guest, and both are well when it is back", async () => {
+    const { agent } = await onHost();
+    agent.proxmox.isDown = faults.unreachable();
+    await agent.run(5_000);
+    expect(agent.host("ProxmoxReachable")).toBe("True Reachable");
+    agent.proxmox.edit(101, { cores: 1 });
+    await agent.run(500);
+    expect([agent.host("ProxmoxReachable"), agent.condition(101, "Synced")]).toEqual(["False Unreachable", "Unknown Unreadable"]);
+    agent.proxmox.heal();
+    await agent.run(1_000);
+    expect([agent.host("ProxmoxReachable"), agent.acts()]).toEqual(["True Reachable", ["set_config 101 cores=2"]]);
   });
 
   test("an API that is down and not needed is noticed at the next full read and said to be back by itself", async () => {

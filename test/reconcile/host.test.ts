@@ -53,9 +53,11 @@ describe("Proxmox out of reach", () => {
     const agent = await one();
     await agent.run(1_000);
     agent.proxmox.edit(101, { cores: 1 });
+    const fullReads = agent.proxmox.callCount("hasQuorum");
     agent.proxmox.failNext(method, faults.transient());
     agent.engine.requestResync();
     await agent.run(3_000);
+    expect(agent.proxmox.callCount("hasQuorum")).toBe(fullReads + 1);
     expect(agent.proxmox.config(101)["cores"]).toBe(2);
     expect(agent.host("ProxmoxReachable")).toBe("True Reachable");
   });

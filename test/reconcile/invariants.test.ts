@@ -182,6 +182,7 @@ describe.each(["crashes", "disk"] as const)("after every disorder with %s", (mod
     await agent.run(5 * MINUTE_MS);
     expect([agent.proxmox.violations, chaos.problems]).toEqual([[], []]);
     expect(chaos.differences()).toEqual([]);
+    expect(agent.log.lines.filter(({ message }) => message.includes("unexpectedly"))).toEqual([]);
     expect(agent.operations().filter((operation) => /started|running|unknown|planned/.test(operation))).toEqual([]);
     expect(VMIDS.map((vmid) => agent.condition(vmid, "Synced"))).toEqual(VMIDS.map(() => "True InSync"));
     const before = agent.acts().length;

@@ -73,7 +73,7 @@ describe("intent before act, outcome before report", () => {
     await agent.start();
     await agent.run(10_000);
     expect(agent.proxmox.config(101)["cores"]).toBe(2);
-    expect([agent.outcomes, agent.results, agent.condition(101, "Synced")]).toEqual([[], [], ""]);
+    expect([agent.outcomes, agent.results, agent.condition(101, "Synced")]).toEqual([[], [], "False Drifted"]);
     slow.resolve();
     await agent.run(1_000);
     expect(agent.outcomes).toEqual(["set_config 101 succeeded"]);

@@ -101,6 +101,17 @@ describe("while a revision is held", () => {
     expect(agent.acts()).toEqual(["set_config 101 cores=2"]);
   });
 
+  test("guests declared as before are kept also when what was accepted was accepted in an earlier life", async () => {
+    const agent = await ten(declared());
+    await agent.restart();
+    await agent.run(2_000);
+    agent.desired.declare(changed(5));
+    await agent.run(2_000);
+    for (const vmid of TEN) agent.proxmox.edit(vmid, { cores: 9 });
+    await agent.run(5_000);
+    expect([...agent.acts()].sort()).toEqual(TEN.slice(5).map((vmid) => `set_config ${vmid} cores=2`));
+  });
+
   test("a smaller one in its place is accepted by itself", async () => {
     const agent = await ten(declared());
     agent.desired.declare(changed(5));
