@@ -226,13 +226,14 @@ export class Agent implements ControlTarget {
       log.error("the new config is unusable; the old one stays in force", { error: loaded.error.message });
       return loaded;
     }
-    const next = loaded.value.config;
+    const read = loaded.value.config;
     this.#configProblem = "";
-    for (const name of fixedDifferences(this.#config, next)) log.warn(`${name} takes effect after a restart of the agent`);
+    for (const name of fixedDifferences(this.#config, read)) log.warn(`${name} takes effect after a restart of the agent`);
+    const next = { ...read, stateDir: this.#config.stateDir, socket: this.#config.socket, server: this.#config.server };
     if (Bun.deepEquals(next, this.#config, true) || this.#isStopping) return ok(undefined);
     await this.#engine.stop(this.#config.shutdownTimeoutMs);
     this.#parts.close();
-    this.#config = { ...next, stateDir: this.#config.stateDir, socket: this.#config.socket, server: this.#config.server };
+    this.#config = next;
     this.#parts = createParts(this.#config, this.#options.world, (measure) => this.#options.observer.requested(measure));
     this.#revision.reconsider();
     this.#engine = this.#createEngine();

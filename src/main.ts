@@ -26,6 +26,7 @@ async function main(): Promise<number> {
   process.umask(UMASK);
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
+  process.on("SIGINT", endAtSecondInterrupt());
   // A reader that went away ("agent status | head") is no reason for a stack trace.
   process.on("SIGPIPE", () => {});
   const clock = new SystemClock();
@@ -44,6 +45,17 @@ async function main(): Promise<number> {
     interrupted: interrupted.signal,
     onHangup: (callback) => process.on("SIGHUP", callback),
   });
+}
+
+/** A person who presses Ctrl-C twice does not want to wait; the journal settles what is cut off here at the next start. */
+function endAtSecondInterrupt(): () => void {
+  let count = 0;
+  return () => {
+    count += 1;
+    if (count < 2) return;
+    writeAll(2, "agent: interrupted again: ended at once; acts that were under way are settled at the next start\n");
+    process.exit(EXIT.error);
+  };
 }
 
 /** Writes all of `text` before it returns: output that is still buffered at exit would be lost in a pipe. */

@@ -1,7 +1,11 @@
 import { Command, CommanderError } from "commander";
+import { nearestName } from "../document/nearest.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { DEFAULT_CONFIG_FILE, EXIT, isJson, json, settingFlags, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { addDemoCommand } from "./demo.ts";
+import { addImportCommand } from "./import.ts";
+import { addDoctorCommand } from "./doctor.ts";
+import { addInstallCommands } from "./install.ts";
 import { addJournalCommands } from "./journal.ts";
 import { addOperateCommands } from "./operate.ts";
 import { addPlanCommand } from "./plan.ts";
@@ -29,27 +33,49 @@ function createProgram(context: CommandContext, finish: (code: ExitCode) => void
     .description("Keeps the guests of a Proxmox VE host the way they were declared.")
     .option("--config <file>", `the agent's settings (default: ${DEFAULT_CONFIG_FILE})`)
     .option("--no-color", "no colours (NO_COLOR does the same)")
+    .version(VERSION_TEXT, "-V, --version", "version and commit of this binary")
     .showHelpAfterError('("agent --help" lists the commands)')
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ writeOut: (text) => context.print(text), writeErr: (text) => context.complain(text) });
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput(outputOf(context));
   for (const { flag, description } of settingFlags()) program.addOption(program.createOption(flag, description).hideHelp());
   addRunCommand(program, context, finish);
   addPlanCommand(program, context, finish);
   addStatusCommand(program, context, finish);
+  addImportCommand(program, context, finish);
   addOperateCommands(program, context, finish);
   addJournalCommands(program, context, finish);
+  addDoctorCommand(program, context, finish);
+  addInstallCommands(program, context, finish);
   addSimulateCommand(program, context, finish);
   addDemoCommand(program, context, finish);
   withOutput(program.command("version"))
     .description("version and commit of this binary")
     .action((_options, command: Command) => {
-      context.print(isJson(command) ? json({ version: VERSION, commit: COMMIT }) : `steward ${VERSION} (${COMMIT})\n`);
+      context.print(isJson(command) ? json({ version: VERSION, commit: COMMIT }) : `${VERSION_TEXT}\n`);
       finish(EXIT.done);
     });
   // Sub-commands copy their parent's settings when they are made; these must hold everywhere.
   for (const command of allCommands(program)) checkOutput(command.exitOverride(), context);
   return program;
+}
+
+const VERSION_TEXT = `steward ${VERSION} (${COMMIT})`;
+
+/** Where commander writes to. Its errors begin as all others do, and know the settings' flags, which its help does not list. */
+function outputOf(context: CommandContext) {
+  return {
+    writeOut: (text: string) => context.print(text),
+    writeErr: (text: string) => context.complain(text),
+    outputError: (text: string, write: (text: string) => void) => write(withSettingSuggestion(text).replace(/^error: /, "agent: ")),
+  };
+}
+
+function withSettingSuggestion(text: string): string {
+  const unknown = /^error: unknown option '(--[^'=]+)[^']*'\s*$/.exec(text)?.[1];
+  const nearest = unknown === undefined ? undefined : nearestName(unknown, settingFlags().map(({ flag }) => flag.split(" ")[0] ?? ""));
+  return nearest === undefined ? text : `${text.trimEnd()}\n(Did you mean ${nearest}?)\n`;
 }
 
 function allCommands(command: Command): readonly Command[] {
@@ -58,7 +84,7 @@ function allCommands(command: Command): readonly Command[] {
 
 /** `-o` takes text or json and nothing else; a typo must not print text into somebody's pipe. */
 function checkOutput(command: Command, context: CommandContext): void {
-  command.configureOutput({ writeOut: (text) => context.print(text), writeErr: (text) => context.complain(text) });
+  command.configureOutput(outputOf(context));
   command.hook("preAction", (_this, action) => {
     const { output } = action.opts<{ output?: string }>();
     if (output !== undefined && output !== "text" && output !== "json") action.error(`agent: expected text or json after --output, found "${output}"`);

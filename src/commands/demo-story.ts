@@ -6,7 +6,7 @@ import type { PlanStyle } from "../plan/render-style.ts";
 import type { RunningSimulator } from "../simulator/main.ts";
 import type { Started } from "../serve.ts";
 import { EXIT, type CommandContext, type ExitCode } from "./context.ts";
-import { recordCells } from "./journal-text.ts";
+import { guestOf, recordCells } from "./journal-text.ts";
 import { alignColumns } from "./table.ts";
 
 /** Longest wait for one chapter; a converged guest takes a second or two. */
@@ -75,9 +75,7 @@ function showJournal(parts: StoryParts): void {
   const guests = new Map<string, JournalGuest>();
   for (const { record, sequence, isSnapshot } of readRecords(parts.context.world.fileSystem, `${parts.config.stateDir}/journal`)) {
     if (isSnapshot) continue;
-    if (record.kind === "planned") guests.set(record.op, record.operation.guest);
-    const guest = "op" in record ? guests.get(record.op) : undefined;
-    const [at = "", about = "", id = "", what = "", detail = ""] = recordCells(record, guest);
+    const [at = "", about = "", id = "", what = "", detail = ""] = recordCells(record, guestOf(record, guests));
     rows.push([String(sequence), at.slice(11, 23), about, id.slice(-6), what, detail.slice(0, 90)]);
   }
   show(parts, rows.slice(-RECORDS_SHOWN));

@@ -27,6 +27,15 @@ export function recordCells(record: JournalRecord, guest: JournalGuest | undefin
   }
 }
 
+/** The guest a record is about; an event names only its operation, whose guest was named when it was planned. */
+export function guestOf(record: JournalRecord, guests: Map<string, JournalGuest>): JournalGuest | undefined {
+  if (record.kind === "planned") guests.set(record.op, record.operation.guest);
+  if (record.kind === "operation") guests.set(record.operation.id, record.operation.guest);
+  if (record.kind === "planned" || record.kind === "event") return guests.get(record.op);
+  if (record.kind === "operation") return record.operation.guest;
+  return record.kind === "verdict" ? record.guest : undefined;
+}
+
 function detailOf(event: OperationEvent): string {
   switch (event.type) {
     case "start":

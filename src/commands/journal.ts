@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import { foldOperations, readRecords, verifyJournal, type JournalEntry } from "../journal/inspect.ts";
 import { formatProblem } from "../journal/scan.ts";
 import type { JournalGuest, Operation } from "../journal/types.ts";
-import { recordCells } from "./journal-text.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { guestOf, recordCells } from "./journal-text.ts";
+import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
 
 /** `agent journal ls|show|verify`: read-only, beside a running agent or on a copied directory. */
@@ -42,28 +42,25 @@ function list(context: CommandContext, command: Command, options: { guest?: stri
   if (!Number.isInteger(count) || count < 1) {
     return complainAbout(context, { code: "command.usage", message: `expected a whole number from 1 after --last, found "${options.last}"` });
   }
+  if (options.guest !== undefined && parseVmid(options.guest) === undefined) {
+    return complainAbout(context, { code: "command.usage", message: `expected a VMID (100 to 999999999) after --guest, found "${options.guest}"` });
+  }
+  const listed = context.world.fileSystem.list(directory);
+  if (!listed.ok) return complainAbout(context, { ...listed.error, message: `expected a journal in ${directory}: ${listed.error.message}; name another with --dir or --state-dir` });
   const entries: { readonly entry: JournalEntry; readonly guest: JournalGuest | undefined }[] = [];
   const guests = new Map<string, JournalGuest>();
   let damage = "";
   for (const entry of readRecords(context.world.fileSystem, directory, (problem) => (damage = formatProblem(problem)))) {
-    const guest = guestOf(entry, guests);
+    const guest = guestOf(entry.record, guests);
     if (entry.isSnapshot || (options.guest !== undefined && String(guest?.vmid) !== options.guest)) continue;
     entries.push({ entry, guest });
     if (entries.length > count) entries.shift();
   }
   if (damage !== "") context.complain(`agent: damaged: ${damage}\n`);
   if (isJson(command)) context.print(json(entries.map(({ entry: { record, sequence, hash } }) => ({ sequence, hash, ...record }))));
+  else if (entries.length === 0) context.print("No records.\n");
   else context.print(`${alignColumns(entries.map(({ entry, guest }) => [String(entry.sequence), ...recordCells(entry.record, guest)])).join("\n")}\n`);
   return damage === "" ? EXIT.done : EXIT.error;
-}
-
-/** The guest a record is about; an event names only its operation, whose guest was named when it was planned. */
-function guestOf({ record }: JournalEntry, guests: Map<string, JournalGuest>): JournalGuest | undefined {
-  if (record.kind === "planned") guests.set(record.op, record.operation.guest);
-  if (record.kind === "operation") guests.set(record.operation.id, record.operation.guest);
-  if (record.kind === "planned" || record.kind === "event") return guests.get(record.op);
-  if (record.kind === "operation") return record.operation.guest;
-  return record.kind === "verdict" ? record.guest : undefined;
 }
 
 function show(context: CommandContext, command: Command, id: string, options: { dir?: string }): ExitCode {

@@ -20,7 +20,7 @@ export function check(name: string, expected: string, judge: (facts: ConfiguredF
 export function checkOf<K extends GatheredName>(name: string, fact: K, expected: string, judge: (value: Gathered<K>, facts: ConfiguredFacts) => Judgement): Check {
   return check(name, expected, (facts) => {
     const result: ConfiguredFacts[K] = facts[fact];
-    return result.ok ? judge(result.value as Gathered<K>, facts) : broken(result.error.message, NOT_GATHERED);
+    return result.ok ? judge(result.value, facts) : broken(result.error.message, NOT_GATHERED);
   });
 }
 

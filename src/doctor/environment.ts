@@ -4,27 +4,31 @@ import { broken, fine, warn, type Judgement } from "./finding.ts";
 
 /**
  * Environment variables that make the binary something else than it is, or make it trust or tell what
- * it should not. Two sorts: those that act before the agent's first line runs, and those it drops then.
+ * it should not. What each does was tried out with the compiled binary.
  */
 interface Subverting {
   readonly does: string;
-  /** The agent drops it at start (src/main.ts): a trap only for other programs and older versions. */
-  readonly isDropped: boolean;
+  /**
+   * "runs": other code runs with the agent's rights before its first line. "changes": the runtime works
+   * otherwise. "dropped": the agent drops it at start (src/main.ts), so it is a trap for other programs only.
+   */
+  readonly effect: "runs" | "changes" | "dropped";
 }
 
-const dropped = (does: string): Subverting => ({ does, isDropped: true });
-const early = (does: string): Subverting => ({ does, isDropped: false });
+const runs = (does: string): Subverting => ({ does, effect: "runs" });
+const changes = (does: string): Subverting => ({ does, effect: "changes" });
+const dropped = (does: string): Subverting => ({ does, effect: "dropped" });
 
 const ELSEWHERE = "sends requests, with the API token in them, through another machine";
 
 /** By name; names that end in "_" stand for every variable that begins so. */
 export const SUBVERTING: Readonly<Record<string, Subverting>> = {
-  BUN_OPTIONS: early("gives the runtime options before the agent starts: --preload=FILE runs that file's code first"),
-  BUN_BE_BUN: early("makes the binary a plain JavaScript runtime that runs whatever it is given"),
-  BUN_JSC_: early("changes how the JavaScript engine works, down to running without its compiler"),
-  LD_PRELOAD: early("loads another library into the process before anything else, with the agent's rights"),
-  LD_AUDIT: early("loads another library into the process before anything else, with the agent's rights"),
-  LD_LIBRARY_PATH: early("lets system libraries be taken from another directory"),
+  BUN_OPTIONS: runs("gives the runtime options before the agent starts: --preload=FILE runs that file's code first"),
+  BUN_BE_BUN: runs("makes the binary a plain JavaScript runtime that runs whatever it is given"),
+  BUN_JSC_: changes("changes how the JavaScript engine works, down to running without its compiler"),
+  LD_PRELOAD: runs("loads another library into the process before anything else, with the agent's rights"),
+  LD_AUDIT: runs("loads another library into the process before anything else, with the agent's rights"),
+  LD_LIBRARY_PATH: changes("lets system libraries be taken from another directory"),
   NODE_TLS_REJECT_UNAUTHORIZED: dropped("set to 0, lets connections go on with any certificate"),
   NODE_EXTRA_CA_CERTS: dropped("trusts more certificate authorities than the config says"),
   SSL_CERT_FILE: dropped("trusts other certificate authorities than the config says"),
@@ -66,11 +70,16 @@ export const ENVIRONMENT_CHECK: Check = {
 };
 
 function judge(environments: readonly EnvironmentFacts[]): Judgement {
-  const found = environments.flatMap(({ who, variables }) => (variables ?? []).map((name) => ({ who, name, entry: entryOf(name) })));
-  const details = found.map(({ who, name, entry }) => `${name}, of ${who}: ${entry?.does ?? ""}${entry?.isDropped === true ? " (the agent drops it at start)" : ""}`);
-  const hidden = environments.filter(({ variables }) => variables === undefined).map(({ who }) => who);
-  const names = [...new Set(found.map(({ name }) => name))].join(", ");
-  if (found.some(({ entry }) => entry?.isDropped !== true)) return broken(`${names} set`, MEND, details);
+  const holders = new Map<string, string[]>();
+  for (const { who, variables } of environments) for (const name of variables ?? []) holders.set(name, [...(holders.get(name) ?? []), who]);
+  const found = [...holders].flatMap(([name, whose]) => {
+    const entry = entryOf(name);
+    return entry === undefined ? [] : [{ name, whose, entry }];
+  });
+  const details = found.map(({ name, whose, entry }) => `${name} (${whose.join(", ")}): ${entry.does}${entry.effect === "dropped" ? "; the agent drops it at start" : ""}`);
+  const names = found.map(({ name }) => name).join(", ");
+  if (found.some(({ entry }) => entry.effect === "runs")) return broken(`${names} set`, MEND, details);
   if (found.length > 0) return warn(`${names} set`, MEND, details);
+  const hidden = environments.filter(({ variables }) => variables === undefined).map(({ who }) => who);
   return fine(`none${hidden.length === 0 ? "" : `; the environment of ${hidden.join(" and ")} may not be read by this user`}`);
 }

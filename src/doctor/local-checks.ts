@@ -5,6 +5,7 @@ import { unreachable } from "../ports/errors.ts";
 import { checkOf, type Check } from "./check.ts";
 import type { AgentFacts, ConfiguredFacts, ListenFacts } from "./facts.ts";
 import { broken, fine, skip, warn, type Judgement } from "./finding.ts";
+import { count } from "./words.ts";
 
 /** Checks of what is on this machine, apart from files and the disk (storage-checks.ts). */
 export const LOCAL_CHECKS: readonly Check[] = [
@@ -77,9 +78,9 @@ function judgeDesired({ state, problems }: DesiredReport, { config }: Configured
   if (config.desired.source === "empty") return warn("desired.source is empty: no guest is managed", "declare guests (docs/desired-state.md) and name their directory with desired:");
   const { path } = config.desired;
   if (problems.length > 0 || state === undefined) {
-    return broken(`${path} does not load: ${problems.length} problem${problems.length === 1 ? "" : "s"}`, "correct them; until then a running agent keeps the last good state", problems.map(({ message }) => message));
+    return broken(`${path} does not load: ${count(problems.length, "problem")}`, "correct them; until then a running agent keeps the last good state", problems.map(({ message }) => message));
   }
-  const found = `${state.guests.size} guest${state.guests.size === 1 ? "" : "s"} in ${path}, revision ${state.revision.slice(0, REVISION_SHOWN)}`;
+  const found = `${count(state.guests.size, "guest")} in ${path}, revision ${state.revision.slice(0, REVISION_SHOWN)}`;
   if (state.conflicts.length === 0) return fine(found);
   const places = state.conflicts.map(({ vmid, positions }) => `${vmid}: ${positions.map(({ file, line, column }) => `${file}:${line}:${column}`).join(", ")}`);
   return warn(`${found}; declared more than once: ${state.conflicts.map(({ vmid }) => vmid).join(", ")}`, "declare each of them once; until then nobody manages them", places);
@@ -94,7 +95,7 @@ export const HOST_FILES_CHECK: Check = checkOf("host-files", "host", "on a Proxm
   if (host.enabled === false) return skip("host.enabled is false: changes are found by asking the API");
   if (!host.isPresent && host.enabled === "auto") return skip(`no .vmlist in ${directory}, so not on a Proxmox host: changes are found by asking the API`);
   if (!host.isPresent) return broken(`no .vmlist in ${directory}, though host.enabled is true`, '"systemctl status pve-cluster": is pmxcfs running? Off a Proxmox host set host: { enabled: false }');
-  const found = `${host.guests} guest${host.guests === 1 ? "" : "s"} of ${config.node} in ${directory}/.vmlist`;
+  const found = `${count(host.guests, "guest")} of ${config.node} in ${directory}/.vmlist`;
   if (host.problems.length === 0) return fine(found);
   return broken(
     `${host.problems.length} of the host's files cannot be used`,
@@ -102,5 +103,3 @@ export const HOST_FILES_CHECK: Check = checkOf("host-files", "host", "on a Proxm
     host.problems.map(({ path, message }) => `${path}: ${message}`),
   );
 });
-
-export const NEVER = check;

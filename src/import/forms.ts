@@ -18,6 +18,9 @@ const MAP_KEYS: Readonly<Record<string, string | undefined>> = { agent: "enabled
 /** Sub-values that are lists, joined with ";". */
 const LIST_SUB_KEYS: ReadonlySet<string> = new Set(["flags", "trunks"]);
 
+/** Sub-values that are numbers, whatever zeros stand around them. */
+const NUMBER_SUB_KEYS: ReadonlySet<string> = new Set(["down", "mtu", "order", "queues", "rate", "tag", "up"]);
+
 /** Lists in one value; a single tag is a list too. */
 const LIST_KEYS: ReadonlySet<string> = new Set(["nameserver", "searchdomain", "tags"]);
 
@@ -25,9 +28,11 @@ const NUMBER_KEYS: ReadonlySet<string> = new Set([
   "balloon", "cores", "cpulimit", "cpuunits", "memory", "shares", "sockets", "swap", "vcpus",
 ]);
 
-/** The forms of the value behind `key`. */
+/** The forms of the value behind `key`; none where Proxmox itself will not keep it. */
 export function formsOf(kind: GuestKind, key: string, raw: RawValue): readonly DeclaredValue[] {
   const text = String(raw).trim();
+  // Perl's false: a VM loses this description with the next write of whatever key (docs/proxmox.md row 15).
+  if (key === "description" && kind === "qemu" && text === "0") return [];
   const friendly = key === "description" ? descriptionForm(String(raw)) : friendlyForm(kind, key, text);
   return friendly === undefined ? [raw] : [friendly, raw];
 }
@@ -77,11 +82,13 @@ const HARDWARE_ADDRESS = /^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}$/;
 /** `virtio=MAC` as model and address (docs/proxmox.md row 25); the only type of a container's NIC says nothing (row 26). */
 function plainNetwork(kind: GuestKind, properties: readonly Property[]): readonly Property[] {
   if (kind === "lxc") return properties.filter(({ key }) => key !== "type");
-  return properties.flatMap((property) =>
+  const plain = properties.flatMap((property) =>
     property.key === "macaddr" || !HARDWARE_ADDRESS.test(property.value)
       ? [property]
       : [{ key: "model", value: property.key }, { key: "macaddr", value: property.value }],
   );
+  const isFirst = ({ key }: Property): boolean => key === "model" || key === "macaddr";
+  return [...plain.filter(isFirst), ...plain.filter((property) => !isFirst(property))];
 }
 
 /** A value of the default key alone stays bare: `cpu: host`, `memory: 2048`, `agent: true`. */
@@ -97,7 +104,7 @@ function mapForm(kind: GuestKind, stem: string, properties: readonly Property[])
 function subValueForm(kind: GuestKind, stem: string, { key, value }: Property): DeclaredScalar | readonly DeclaredScalar[] {
   if (isBooleanSubKey(kind, stem, key)) return booleanOf(value) ?? value;
   if (LIST_SUB_KEYS.has(key)) return value.split(";").map((item) => numberOf(item) ?? item);
-  return numberOf(value) ?? value;
+  return numberOf(NUMBER_SUB_KEYS.has(key) ? canonicalNumber(value) : value) ?? value;
 }
 
 function booleanOf(text: string): boolean | undefined {

@@ -4,9 +4,9 @@ import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 import type { ObservedGuest, RawValue } from "../guest/observed.ts";
 import { diffConfig } from "../plan/field-diff.ts";
 import type { PlanFacts } from "../plan/input.ts";
-import { compareKeys, isSecretKey } from "../plan/keys.ts";
+import { compareKeys } from "../plan/keys.ts";
 import { formsOf } from "./forms.ts";
-import { reasonToLeaveOut, type LeftOutKey } from "./left-out.ts";
+import { mayHoldSecrets, reasonToLeaveOut, type LeftOutKey } from "./left-out.ts";
 import { isReadBackAlike } from "./yaml-text.ts";
 
 /**
@@ -94,9 +94,11 @@ function lockNote({ lock }: ObservedGuest): string | undefined {
 /** Longest piece of a pending value that is shown, in characters. */
 const PENDING_SHOWN_MAX = 60;
 
-function pendingNote({ config }: ObservedGuest): string | undefined {
-  const changes = config.pending.map((change) => {
-    if (isSecretKey(change.key)) return change.key;
+function pendingNote({ kind, config }: ObservedGuest): string | undefined {
+  // Proxmox lists the deletion of what is not there, too.
+  const real = config.pending.filter((change) => change.change === "set" || config.running[change.key] !== undefined);
+  const changes = real.map((change) => {
+    if (mayHoldSecrets(kind, change.key)) return change.key;
     return `${change.key} ${shown(config.running[change.key])} -> ${shown(change.change === "set" ? change.value : undefined)}`;
   });
   return changes.length === 0 ? undefined : `Pending in Proxmox until the next restart, and written as it will be then: ${changes.join("; ")}.`;

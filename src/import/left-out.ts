@@ -31,10 +31,15 @@ const COMMAND_LINES: ReadonlySet<string> = new Set(["args", "entrypoint"]);
 /** A key that the desired state can hold (desired/schema.ts). */
 const DECLARABLE = /^[a-z][a-z0-9_-]{0,63}$/;
 
+/** True for keys whose values are never written down, in no comment either. */
+export function mayHoldSecrets(kind: GuestKind, key: string): boolean {
+  return isSecretKey(key) || COMMAND_LINES.has(key) || !isCatalogued(kind, key);
+}
+
 /** Undefined: it is declared. */
 export function reasonToLeaveOut(kind: GuestKind, key: string): LeftOutReason | undefined {
   if (isServerOwned(key)) return "server_owned";
-  if (isSecretKey(key) || COMMAND_LINES.has(key) || !isCatalogued(kind, key)) return "may_hold_secrets";
+  if (mayHoldSecrets(kind, key)) return "may_hold_secrets";
   if (key === IDENTITY_KEY) return "identity";
   if (isVolumeKey(kind, key)) return "holds_data";
   if (!DECLARABLE.test(key) || allowedKey(kind, key) === undefined) return "not_on_allow_list";

@@ -76,7 +76,7 @@ function escape(code: number): string {
 /** Several lines that print, none of blanks alone, at most one line end behind the last. */
 function isBlock(text: string): boolean {
   const body = text.replace(/\n$/, "");
-  return body.includes("\n") && !body.endsWith("\n") && !/^\n|[^\P{C}\n]|\p{Zl}|\p{Zp}|^[ \t]+$/mu.test(body);
+  return body.includes("\n") && !body.startsWith("\n") && !body.endsWith("\n") && !/[^\P{C}\n]|\p{Zl}|\p{Zp}|^[ \t]+$/mu.test(body);
 }
 
 /** The indentation is said where the first line has one of its own. */

@@ -69,6 +69,8 @@ export const ERROR_CODES = [
   "server.port_taken",
   "server.cannot_listen",
   "command.usage",
+  // install/
+  "install.failed",
   // doctor/
   "doctor.not_gathered",
 ] as const;

@@ -1,7 +1,7 @@
 import type { DesiredState } from "../desired/model.ts";
 import { isHeldByBlastRadius } from "../plan/blast-radius.ts";
 import type { Result } from "../ports/errors.ts";
-import { GuestRunner } from "./guest-runner.ts";
+import { GuestRunner, type Survey } from "./guest-runner.ts";
 import { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import type { Pause } from "./pauses.ts";
@@ -229,8 +229,13 @@ export class Engine {
   async #attend(isResync: boolean, changed: ReadonlySet<number>): Promise<void> {
     const state = this.#revision.newest();
     this.#retainDeclared(state);
-    if (state !== undefined) await this.#judgeRevision(state, isResync);
-    else if (this.#deps.desired.kind !== "empty") return;
+    if (state === undefined && this.#deps.desired.kind !== "empty") return;
+    // Proxmox went away meanwhile: that was no full read, and no judgement can rest on it.
+    const isJudged = state === undefined || (await this.#judgeRevision(state, isResync));
+    if (!isJudged && !this.#isFirstReadDone) {
+      this.#isResyncDue = true;
+      return;
+    }
     this.#isFirstReadDone = true;
     this.#conditions.firstReadDone();
     if (state !== undefined) this.#wakeGuests([...state.guests.keys()], isResync, changed);
@@ -301,15 +306,18 @@ export class Engine {
   /**
    * The first pass, and each revision that was never in force: reads every declared guest, sends nothing,
    * counts whom the revision would change. A guest that cannot be read counts as changed; where that
-   * alone made the revision too large it is judged again by the next full read.
+   * alone made the revision too large it is judged again by the next full read. False: Proxmox itself
+   * could not be reached, so nothing is judged yet.
    */
-  async #judgeRevision(state: DesiredState, isResync: boolean): Promise<void> {
+  async #judgeRevision(state: DesiredState, isResync: boolean): Promise<boolean> {
     if (this.#needsSurvey(state, isResync)) {
       const surveyed = await Promise.all([...state.guests.values()].map((desired) => this.#runner.survey(desired)));
+      if (surveyed.some((guest) => guest.isHostTrouble)) return false;
       // A person may have accepted it meanwhile.
       if (this.#revision.standing() !== "accepted") await this.#decide(state, surveyed);
     }
     this.#conditions.revision(this.#revision);
+    return true;
   }
 
   #needsSurvey(state: DesiredState, isResync: boolean): boolean {
@@ -325,7 +333,7 @@ export class Engine {
     }
   }
 
-  async #decide(state: DesiredState, surveyed: readonly { readonly isAffected: boolean; readonly isUnreadable: boolean }[]): Promise<void> {
+  async #decide(state: DesiredState, surveyed: readonly Survey[]): Promise<void> {
     const { maxAffectedPercent, isDryRun } = this.#settings;
     const hostGuests = this.#snapshot?.guests.size ?? 0;
     const shown = state.revision.slice(0, REVISION_SHOWN);

@@ -53,8 +53,12 @@ export function recordConditions(tracker: ConditionTracker, outcome: GuestOutcom
   tracker.setGuest(desired, "RestartPending", pending.status, pending.reason, pending.message, at);
 }
 
-/** Drift was found and is about to be mended: the event that says what was mended. */
+/**
+ * Drift was found and is about to be mended: the event that says what was mended. A guest that was not
+ * in sync before has its reason on record already; a retry is no news.
+ */
 export function recordDrift(tracker: ConditionTracker, plan: GuestPlan, at: { nowMs: number; generation: string }): void {
+  if ((tracker.guestCondition(plan.guest.vmid, "Synced")?.status ?? "True") !== "True") return;
   tracker.setGuest(plan.guest, "Synced", "False", "Drifted", differencesOf(plan), at);
 }
 

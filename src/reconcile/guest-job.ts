@@ -40,7 +40,7 @@ export interface GuestJobContext extends ActDeps {
   /** The declaration as it is now: it may have changed while the job waited for its turn. */
   declaredNow(guest: GuestKey): DesiredGuest;
   /** Why nothing may be sent for this guest although acts are approved; undefined when it may. */
-  actBarrier(desired: DesiredGuest): ActBarrier | undefined;
+  actBarrier(desired: DesiredGuest, action: ApprovedAction): ActBarrier | undefined;
   /** A place among the running acts (and starts); undefined when the agent is stopping. */
   acquireSlot(action: ApprovedAction): Promise<Release | undefined>;
   /** Was something of this guest deferred when it was reconciled last? */
@@ -156,7 +156,7 @@ class GuestRun {
   async #step(look: Look): Promise<GuestJobOutcome | undefined> {
     const action = look.approved[0];
     if (action === undefined || look.observed === undefined) return this.#conclude(look);
-    const barrier = this.#context.actBarrier(this.#desired);
+    const barrier = this.#context.actBarrier(this.#desired, action);
     if (barrier !== undefined) return this.#outcome(look, barrier.result, barrier.message, barrier.retry);
     if (this.#done.has(actionDigest(action))) {
       const message = `Proxmox took ${describe(action)} and still reads back differently; not sent again for now`;

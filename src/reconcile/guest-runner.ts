@@ -8,6 +8,7 @@ import { planConflict } from "../plan/plan-guest.ts";
 import type { HoldReason } from "../plan/types.ts";
 import type { ProxmoxFault } from "../ports/proxmox-api.ts";
 import { Backoff } from "../schedule/backoff.ts";
+import { Restarts } from "../schedule/restarts.ts";
 import type { ActResult } from "./act.ts";
 import { recordConditions, recordDrift, type ReconcileResult } from "./guest-conditions.ts";
 import { reconcileGuest, type ActBarrier, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
@@ -46,6 +47,15 @@ interface GuestRecord {
   readonly isHostTrouble: boolean;
 }
 
+/** What a look at a guest says about a revision. */
+export interface Survey {
+  /** It would be changed, or cannot be read. */
+  readonly isAffected: boolean;
+  readonly isUnreadable: boolean;
+  /** It could not be read for a reason that is not its own. */
+  readonly isHostTrouble: boolean;
+}
+
 /** What the runner needs of the engine's loop. */
 export interface RunnerWorld {
   readonly revision: RevisionGate;
@@ -72,6 +82,7 @@ export class GuestRunner {
   readonly #settings: EngineSettings;
   readonly #world: RunnerWorld;
   readonly #backoff: Backoff;
+  readonly #restarts: Restarts;
   readonly #cache = new PlanCache();
   readonly #looks = new Limiter(CONCURRENT_LOOKS_MAX);
   readonly #acts: Limiter;
@@ -87,6 +98,7 @@ export class GuestRunner {
     this.#settings = settings;
     this.#world = world;
     this.#backoff = new Backoff(deps.clock, deps.random);
+    this.#restarts = new Restarts(deps.clock);
     this.#acts = new Limiter(settings.maxConcurrentActs);
     this.#starts = new Limiter(settings.maxConcurrentStarts);
     this.#windows = new SettleWindows(deps.clock, settings.requestTimeoutMs);
@@ -156,6 +168,7 @@ export class GuestRunner {
       this.#records.delete(vmid);
       this.#backoff.forget(vmid);
       this.situations.forget(vmid);
+      this.#restarts.forget(vmid);
       this.#deps.tracker.forgetGuest(vmid);
     }
     this.#cache.retain({ has: isKept });
@@ -173,9 +186,9 @@ export class GuestRunner {
   }
 
   /** Reads a guest and sends nothing: would it be changed? Unreadable counts as yes. */
-  async survey(desired: DesiredGuest): Promise<{ readonly isAffected: boolean; readonly isUnreadable: boolean }> {
+  async survey(desired: DesiredGuest): Promise<Survey> {
     const release = await this.#looks.acquire(this.#world.stopActing);
-    if (release === undefined) return { isAffected: true, isUnreadable: true };
+    if (release === undefined) return { isAffected: true, isUnreadable: true, isHostTrouble: true };
     try {
       const snapshot = this.#snapshot();
       const look = await lookAtGuest({
@@ -183,9 +196,9 @@ export class GuestRunner {
       });
       if (look.observed !== undefined) this.situations.noteObserved(look.observed);
       this.#world.progressed();
-      this.#noteFault(look.fault);
-      if (look.plan.standing === "unreadable") return { isAffected: true, isUnreadable: true };
-      return { isAffected: countAffected([look.plan]) > 0, isUnreadable: false };
+      const isHostTrouble = this.#noteFault(look.fault);
+      const isUnreadable = look.plan.standing === "unreadable";
+      return { isAffected: isUnreadable || countAffected([look.plan]) > 0, isUnreadable, isHostTrouble };
     } finally {
       release();
     }
@@ -289,7 +302,7 @@ export class GuestRunner {
       freshSnapshot: () => this.#freshSnapshot(),
       situationOf: (desired, snapshot) => this.situations.of(desired, snapshot),
       openOperationsOf: (vmid) => journal.openOperations().filter((operation) => operation.guest.vmid === vmid),
-      actBarrier: (desired) => this.#actBarrier(desired),
+      actBarrier: (desired, action) => this.#actBarrier(desired, action),
       acquireSlot: (action) => {
         // Acts may take minutes; the place for reading is for those who read.
         releaseLook();
@@ -302,13 +315,13 @@ export class GuestRunner {
     };
   }
 
-  #actBarrier(desired: DesiredGuest): ActBarrier | undefined {
+  #actBarrier(desired: DesiredGuest, action: ApprovedAction): ActBarrier | undefined {
     if (this.#world.stopActing.aborted) return { result: "stopping", message: "", retry: "none" };
     if (this.#settings.isDryRun) return { result: "dry_run", message: "", retry: "none" };
     if (!this.#world.revision.isInForce(desired)) return { result: "revision_held", message: this.#world.revision.heldMessage(), retry: "none" };
     const { state, message } = this.#deps.journal.health();
     if (state === "corrupt" || state === "full" || state === "poisoned" || state === "closed") return { result: "journal_unavailable", message, retry: "soon" };
-    return this.#failureWait(desired.vmid);
+    return this.#failureWait(desired.vmid) ?? (action.type === "start" ? this.#restartWait(desired.vmid) : undefined);
   }
 
   /** A guest whose act failed may be looked at any time, and is acted on again when its backoff is over. */
@@ -316,6 +329,14 @@ export class GuestRunner {
     const view = this.#records.get(vmid)?.view;
     if (view?.result !== "failed" || this.#backoff.isReady(vmid)) return undefined;
     return { result: "failed", message: view.message, retry: "later" };
+  }
+
+  /** A guest that does not stay up is not started again and again at every poll. */
+  #restartWait(vmid: number): ActBarrier | undefined {
+    const { remainingMs, startsInARow } = this.#restarts.wait(vmid);
+    if (remainingMs === 0) return undefined;
+    const message = `was started ${startsInARow} times in a row and stopped again each time; the next start is tried in ${Math.ceil(remainingMs / 1000)} s`;
+    return { result: "failed", message, retry: "soon" };
   }
 
   async #acquireSlot(action: ApprovedAction): Promise<Release | undefined> {
@@ -339,8 +360,13 @@ export class GuestRunner {
     const fields = { guest: formatGuestKey(action.guest), action: action.type, outcome: result.kind, ...keys };
     if (result.kind === "succeeded") log.info("acted", { ...fields, ...(result.note === "" ? {} : { note: result.note }) });
     else log.warn("an act did not succeed", { ...fields, ...("message" in result ? { message: result.message } : {}) });
-    if (action.type === "start" && result.kind === "succeeded") this.situations.noteStarted(action.guest.vmid);
+    if (action.type === "start" && result.kind === "succeeded") this.#noteStarted(action.guest.vmid);
     if (action.type === "shutdown" && isIgnoredShutdown(result)) this.situations.noteShutdownFailed(action.guest.vmid);
+  }
+
+  #noteStarted(vmid: number): void {
+    this.situations.noteStarted(vmid);
+    this.#restarts.started(vmid);
   }
 
   /** Others wait for this guest's start only while it is really going to be started. */
@@ -349,7 +375,7 @@ export class GuestRunner {
     if (desired === undefined || !this.#world.revision.isInForce(desired) || this.situations.pausedReason(vmid) !== undefined) return false;
     const record = this.#records.get(vmid);
     if (record === undefined || record.isHostTrouble) return true;
-    if (this.#backoff.failureCount(vmid) > 0 || NOT_STARTING.has(record.view.result)) return false;
+    if (NOT_STARTING.has(record.view.result)) return false;
     return (record.view.plan?.holds ?? []).every((hold) => SHARED_HOLDS.has(hold.reason));
   }
 

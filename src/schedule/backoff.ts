@@ -58,10 +58,6 @@ export class Backoff {
     return entry === undefined ? 0 : Math.max(0, entry.notBeforeMs - this.#clock.monotonic());
   }
 
-  failureCount(key: number): number {
-    return this.#entries.get(key)?.failureCount ?? 0;
-  }
-
   /** Keys that are waiting or were, and have not succeeded since. */
   size(): number {
     return this.#entries.size;

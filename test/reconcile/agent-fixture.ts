@@ -17,7 +17,7 @@ import { MemoryFileSystem } from "../support/memory-file-system.ts";
 
 /** The engine with everything real but Proxmox, the disk and time; `restart` is a crash. */
 
-export const SETTINGS: EngineSettings = {
+const SETTINGS: EngineSettings = {
   pollIntervalMs: 1_000, resyncIntervalMs: 60_000, requestTimeoutMs: 30_000, taskTimeoutMs: 600_000, shutdownTimeoutMs: 60_000,
   maxConcurrentActs: 4, maxConcurrentStarts: 2, maxAffectedPercent: 100, isDryRun: false,
 };
@@ -33,7 +33,7 @@ export function stateOf(guests: readonly Declared[], conflicts: DesiredState["co
 }
 
 /** A desired source whose content a test sets; like the directory's, a bad newest version keeps the last good one. */
-export class SettableSource implements DesiredSource {
+class SettableSource implements DesiredSource {
   kind = "static";
   loads = 0;
   isClosed = false;

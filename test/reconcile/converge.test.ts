@@ -325,7 +325,19 @@ describe("start order", () => {
     }
   });
 
-  test("is kept when a pause of all ends", async () => {
+  test("is kept when Proxmox had been away while they went down", async () => {
+    const agent = await backwards(() => {});
+    await agent.run(60_000);
+    const before = agent.acts().length;
+    for (const vmid of [101, 102, 103]) agent.proxmox.power(vmid, "stopped");
+    agent.proxmox.failEvery("readConfig", faults.unreachable());
+    await agent.run(20_000);
+    agent.proxmox.heal();
+    await agent.run(60_000);
+    expect(agent.acts().slice(before)).toEqual(IN_ORDER);
+  });
+
+  test("is kept when all of them are stopped at once", async () => {
     const agent = await backwards(() => {});
     for (const vmid of [101, 102, 103]) agent.proxmox.power(vmid, "stopped");
     const before = agent.acts().length;
@@ -450,5 +462,22 @@ describe("guests that come and go", () => {
     await agent.run(90_000);
     expect(agent.acts(102)).toEqual([]);
     expect(agent.condition(102, "Paused")).toBe("True ByOperator");
+  });
+});
+
+describe("a guest that does not stay up", () => {
+  test("is started again at once, then with growing patience, and shown as failing meanwhile", async () => {
+    const agent = new TestAgent({ guests: [{ vmid: 101, state: "running" }] });
+    agent.proxmox.add(101);
+    await agent.start();
+    const startsBySecond: number[] = [];
+    for (let second = 1; second <= 60; second++) {
+      await agent.run(1_000);
+      startsBySecond.push(agent.outcomes.filter((outcome) => outcome.startsWith("start 101")).length);
+      if (agent.proxmox.guest(101).runState === "running") agent.proxmox.power(101, "stopped");
+    }
+    expect(startsBySecond.at(-1)).toBeGreaterThanOrEqual(4);
+    expect(startsBySecond.at(-1)).toBeLessThanOrEqual(6);
+    expect(agent.condition(101, "Synced")).toBe("False ActFailed");
   });
 });

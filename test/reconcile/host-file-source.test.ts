@@ -131,7 +131,7 @@ describe("on the host", () => {
     await agent.run(5_000);
     expect(agent.host("ProxmoxReachable")).toBe("True Reachable");
     agent.proxmox.edit(101, { cores: 1 });
-    await agent.run(500);
+    await agent.run(260);
     expect([agent.host("ProxmoxReachable"), agent.condition(101, "Synced")]).toEqual(["False Unreachable", "Unknown Unreadable"]);
     agent.proxmox.heal();
     await agent.run(1_000);

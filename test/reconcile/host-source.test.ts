@@ -28,7 +28,7 @@ describe("polling over the API", () => {
     proxmox.add(102);
     proxmox.remove(200);
     const second = valueOf(await source.poll());
-    expect([second.mustResync, [...second.changed].sort()]).toEqual([false, [101, 102, 200]]);
+    expect([second.mustResync, [...second.changed].toSorted((a, b) => a - b)]).toEqual([false, [101, 102, 200]]);
     expect([...valueOf(await source.poll()).changed]).toEqual([]);
   });
 

@@ -199,7 +199,7 @@ describe("guests that cannot be read", () => {
   test("count as changed: a revision that nobody can judge is held, and judged again once it can be", async () => {
     const agent = new TestAgent({ guests: changed(2), settings: SETTINGS });
     for (const vmid of TEN) agent.proxmox.add(vmid, { config: { cores: 2 } });
-    agent.proxmox.failEvery("readConfig", faults.unreachable());
+    agent.proxmox.failEvery("readConfig", faults.other("malformed config"));
     await agent.start();
     await agent.run(10_000);
     expect(agent.host("RevisionHeld")).toBe("True TooManyAffected");
@@ -207,6 +207,31 @@ describe("guests that cannot be read", () => {
     agent.proxmox.heal();
     await agent.run(62_000);
     expect([agent.host("RevisionHeld"), agent.acts().length]).toEqual(["False NotHeld", 2]);
+  });
+
+  test("for Proxmox went away in the middle: nothing is judged, the first full read is not done, and it is made good at once", async () => {
+    const agent = new TestAgent({ guests: changed(2), settings: SETTINGS });
+    for (const vmid of TEN) agent.proxmox.add(vmid, { config: { cores: 2 } });
+    agent.proxmox.failEvery("readConfig", faults.unreachable(), 105);
+    await agent.start();
+    await agent.run(10_000);
+    expect([agent.host("RevisionHeld"), agent.host("FirstFullReadDone"), agent.acts()]).toEqual(["Unknown Starting", "Unknown Starting", []]);
+    agent.proxmox.heal();
+    await agent.run(1_500);
+    expect([agent.host("RevisionHeld"), agent.host("FirstFullReadDone"), agent.acts().length]).toEqual(["False NotHeld", "True Done", 2]);
+  });
+
+  test("a later revision that cannot be judged for that reason waits, and what was in force is kept", async () => {
+    const agent = await ten(declared());
+    agent.proxmox.failEvery("readConfig", faults.unreachable(), 105);
+    agent.desired.declare(changed(2));
+    await agent.run(5_000);
+    agent.proxmox.edit(110, { cores: 9 });
+    await agent.run(3_000);
+    expect(agent.acts()).toEqual(["set_config 110 cores=2"]);
+    agent.proxmox.heal();
+    await agent.run(3_000);
+    expect(agent.acts()).toHaveLength(3);
   });
 
   test("a revision that is too large without them stays held when they can be read", async () => {

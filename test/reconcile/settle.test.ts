@@ -85,6 +85,19 @@ describe("a config write whose answer is lost", () => {
     expect(agent.condition(101, "OutcomeUnknown")).toBe("True Unknown");
   });
 
+  test("is not given up while the cluster's list still has the guest here: it lags behind a move", async () => {
+    const agent = await lostOver(CORES, "before");
+    await agent.run(40_000);
+    const locate = agent.proxmox.locateGuests.bind(agent.proxmox);
+    agent.proxmox.locateGuests = () => Promise.resolve({ ok: true, value: [{ kind: "qemu", vmid: 101, node: "pve1" }] });
+    agent.proxmox.guest(101).node = "pve2";
+    await agent.run(20_000);
+    expect(agent.operations()).toEqual(["set_config 101 started"]);
+    agent.proxmox.locateGuests = locate;
+    await agent.run(3_000);
+    expect(agent.operations()).toEqual(["set_config 101 unknown"]);
+  });
+
   test("has failed when the guest is gone, or its number is another guest's now", async () => {
     for (const reuse of [false, true]) {
       const agent = await lostOver(CORES, "before");

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { TestAgent } from "./agent-fixture.ts";
-import { TestAgent as Agent, type Declared } from "./agent-fixture.ts";
+import { TestAgent, type Declared } from "./agent-fixture.ts";
 
 /**
  * Whole stories with their whole log: every act and every transition of a guest, in order and with its
@@ -25,7 +24,11 @@ const STORIES: readonly Story[] = [
     guests: [{ vmid: 101, state: "running" }],
     found: ({ proxmox }) => void proxmox.add(101),
     steps: [[10, nothing], [10, declare({ vmid: 101, state: "stopped" })], [100, declare({ vmid: 101, state: "running" })]],
-    log: ["0 start 101", "10 shutdown 101", "20 start 101"],
+    log: [
+      "0 start 101", "0 101 Synced False Drifted", "0 101 Synced True InSync",
+      "10 shutdown 101", "10 101 Synced False Drifted", "10 101 Synced True InSync",
+      "20 start 101", "20 101 Synced False Drifted", "20 101 Synced True InSync",
+    ],
   },
   {
     story: "stopped and stopped already, a template too: no act, no complaint",
@@ -46,7 +49,10 @@ const STORIES: readonly Story[] = [
       [10, ({ proxmox }) => proxmox.edit(101, { tags: "by-hand", onboot: 1 })],
       [10, ({ proxmox }) => proxmox.edit(101, { cores: 8 })],
     ],
-    log: ["1 start 101", "21 set_config 101 cores=2"],
+    log: [
+      "1 start 101", "1 101 Synced False Drifted", "1 101 Synced True InSync",
+      "21 set_config 101 cores=2", "21 101 Synced False Drifted", "21 101 Synced True InSync",
+    ],
   },
   {
     story: "the agent restarts: no guest is restarted with it",
@@ -77,9 +83,10 @@ const STORIES: readonly Story[] = [
       }],
     ],
     log: [
-      "5 102 Synced False Held", "5 102 Held True BulkTask", "5 101 Synced False Held", "5 101 Held True BulkTask", "5 103 Synced False Held", "5 103 Held True BulkTask",
-      "15 start 103", "15 102 Held True WaitingForOrder", "15 101 Synced True InSync", "15 101 Held False NotHeld", "15 103 Synced True InSync", "15 103 Held False NotHeld",
-      "36 start 102", "36 102 Synced True InSync", "36 102 Held False NotHeld",
+      "5 101 Synced False Held", "5 101 Held True BulkTask", "5 102 Synced False Held", "5 102 Held True BulkTask", "5 103 Synced False Held", "5 103 Held True BulkTask",
+      "16 start 103", "16 101 Synced True InSync", "16 101 Held False NotHeld", "16 102 Held True WaitingForOrder",
+      "16 103 Synced True InSync", "16 103 Held False NotHeld",
+      "37 start 102", "37 102 Synced True InSync", "37 102 Held False NotHeld",
     ],
   },
   {
@@ -87,7 +94,10 @@ const STORIES: readonly Story[] = [
     guests: [{ vmid: 101, state: "running" }],
     found: ({ proxmox }) => void proxmox.add(101, { startError: "start failed: QEMU exited with code 1" }),
     steps: [[20, nothing], [120, declare({ vmid: 101, state: "stopped" })]],
-    log: ["0 start 101", "0 101 Synced False ActFailed", "2 start 101", "4 start 101", "8 start 101", "16 start 101", "20 101 Synced True InSync"],
+    log: [
+      "0 start 101", "0 101 Synced False Drifted", "0 101 Synced False ActFailed",
+      "2 start 101", "5 start 101", "9 start 101", "18 start 101", "20 101 Synced True InSync",
+    ],
   },
   {
     story: "a lock that nobody removes is waited for, and never removed by the agent",
@@ -104,7 +114,7 @@ const STORIES: readonly Story[] = [
     guests: [{ vmid: 101, mode: "ignore", state: "running", config: { cores: 4 } }, { vmid: 102, state: "running" }],
     found: ({ proxmox }) => [101, 102].forEach((vmid) => proxmox.add(vmid)),
     steps: [[10, ({ proxmox }) => proxmox.edit(101, { cores: 8 })], [60, nothing]],
-    log: ["0 101 Synced Unknown Ignored", "0 start 102"],
+    log: ["0 start 102", "0 101 Synced Unknown Ignored", "0 102 Synced False Drifted", "0 102 Synced True InSync"],
   },
   {
     story: "a guest removed from the desired state while it is shut down: the act is finished, then it is forgotten",
@@ -114,13 +124,13 @@ const STORIES: readonly Story[] = [
       proxmox.taskMs = () => 8_000;
     },
     steps: [[3, nothing], [20, declare()], [60, ({ proxmox }) => proxmox.power(101, "running")]],
-    log: ["0 shutdown 101"],
+    log: ["0 shutdown 101", "0 101 Synced False Drifted"],
   },
 ];
 
 describe("stories", () => {
   test.each(STORIES)("$story", async ({ guests, found, steps, log }) => {
-    const agent = new Agent({ guests });
+    const agent = new TestAgent({ guests });
     found(agent);
     await agent.start();
     for (const [seconds, what] of steps) {
@@ -133,7 +143,7 @@ describe("stories", () => {
   });
 });
 
-/** Acts and transitions of Synced and Held, by whole seconds since the start. */
+/** Acts and transitions of Synced and Held, by whole seconds since the start; within one, the acts first. */
 function transcript(agent: TestAgent): readonly string[] {
   const acts = agent.proxmox.mutations.map(({ atMs }, index) => ({ atMs, line: agent.acts()[index] ?? "" }));
   const startedMs = agent.clock.now() - agent.clock.monotonic();

@@ -43,6 +43,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["conditions", "desired", "gate", "guest", "journal", "lanes", "normalize", "plan", "ports", "proxmox", "schedule"],
     because: "puts the rooms above together; nothing of them knows it",
   },
+  doctor: {
+    mainFile: "doctor.ts",
+    mayImport: ["config", "types:desired/model.ts", "gate/allow-list.ts", "guest", "journal/inspect.ts", "journal/scan.ts", "journal/segment.ts", "normalize", "plan", "ports", "proxmox"],
+    because: "looks at what the agent depends on without being able to run one; what only other rooms know is handed in",
+  },
   server: { mainFile: "app.ts", mayImport: ["conditions", "guest", "ports", "reconcile"], because: "shows things; can act on nothing" },
   control: {
     mainFile: "app.ts",
@@ -50,6 +55,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     because: "passes commands on; what they do is reconcile's",
   },
   simulator: { mainFile: "main.ts", mayImport: ["guest", "ports"], because: "a double that shared the client's code would share its mistakes" },
+  install: { mainFile: "install.ts", mayImport: ["doctor/privileges.ts", "gate/allow-list.ts", "guest", "ports"], because: "runs before there is a config, a journal or an agent" },
   runtime: { mainFile: "clock.ts", mayImport: ["ports"], because: "the real world, behind the interfaces" },
   commands: { mainFile: "context.ts", mayImport: ["*"], because: "the command line may use everything" },
   // Files that stand in src/ itself.
