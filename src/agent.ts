@@ -17,6 +17,7 @@ import { Engine } from "./reconcile/engine.ts";
 import { onceExit, problemsOf, remainingOf } from "./reconcile/once.ts";
 import type { Pause } from "./reconcile/pauses.ts";
 import { RevisionGate } from "./reconcile/revision.ts";
+import type { SelftestReport } from "./reconcile/selftest.ts";
 import type { EngineObserver, EngineSettings, GuestView } from "./reconcile/types.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -190,6 +191,10 @@ export class Agent implements ControlTarget {
     const resolved = await resolveOperation(this.#operatorDeps(), id, outcome, reason);
     if (resolved.ok) this.#engine.refresh();
     return resolved;
+  }
+
+  selftest(vmid: number): Promise<Result<SelftestReport>> {
+    return this.#engine.selftest(vmid);
   }
 
   async runOnce(onProgress?: () => void): Promise<OnceReport> {

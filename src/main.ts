@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
+import { createInterface } from "node:readline/promises";
 import { runCommandLine } from "./commands/cli.ts";
 import { EXIT } from "./commands/context.ts";
 import { SystemClock } from "./runtime/clock.ts";
@@ -42,6 +43,7 @@ async function main(): Promise<number> {
     isTerminal,
     print: (text) => writeAll(1, text),
     complain: (text) => writeAll(2, text),
+    confirm: (question) => confirm(question, interrupted.signal),
     interrupted: interrupted.signal,
     onHangup: (callback) => process.on("SIGHUP", callback),
   });
@@ -56,6 +58,19 @@ function endAtSecondInterrupt(): () => void {
     writeAll(2, "agent: interrupted again: ended at once; acts that were under way are settled at the next start\n");
     process.exit(EXIT.error);
   };
+}
+
+/** Anything but a clear yes is a no, and so is an interrupt: line by line, so that Ctrl-C stays a signal. */
+async function confirm(question: string, interrupted: AbortSignal): Promise<boolean | undefined> {
+  if (process.stdin.isTTY !== true) return undefined;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+  try {
+    return /^\s*y(?:es)?\s*$/i.test(await prompt.question(question, { signal: interrupted }));
+  } catch {
+    return false;
+  } finally {
+    prompt.close();
+  }
 }
 
 /** Writes all of `text` before it returns: output that is still buffered at exit would be lost in a pipe. */

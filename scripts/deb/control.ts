@@ -8,7 +8,7 @@ export interface Identity {
 export const ARCHITECTURES = { "linux-x64": "amd64", "linux-arm64": "arm64" } as const;
 export type Architecture = (typeof ARCHITECTURES)[keyof typeof ARCHITECTURES];
 
-const MAINTAINER = "The Steward authors <steward@localhost.localdomain>";
+const MAINTAINER = "The Steward authors <maintainers@steward.invalid>";
 
 /** The oldest C library the binary runs with. */
 const LIBC_MIN = "2.17";
@@ -29,7 +29,7 @@ Description: keeps Proxmox VE guests the way they were declared
  Steward's agent runs on a Proxmox VE host. It compares the virtual machines
  and containers with what was declared in YAML, mends what is safe to mend
  through Proxmox's own API, and shows the rest. It ships with dryRun on:
- nothing is changed before that line is taken out of ${"/etc/steward/agent.yaml"}.
+ nothing is changed before that line is taken out of /etc/steward/agent.yaml.
 `;
 }
 
@@ -37,7 +37,7 @@ export const COPYRIGHT = `Format: https://www.debian.org/doc/packaging-manuals/c
 Upstream-Name: Steward
 
 Files: *
-Copyright: the Steward authors
+Copyright: 2026 the Steward authors
 License: Apache-2.0
  On Debian systems the full text of the Apache License, version 2.0, is in
  /usr/share/common-licenses/Apache-2.0.
@@ -64,4 +64,11 @@ steward: non-standard-file-perm *
 steward: no-manual-page [usr/bin/agent]
 # systemctl is called with daemon-reload and try-restart only; nothing is enabled by the package.
 steward: maintainer-script-calls-systemctl *
+# Below DPKG_ROOT there is no getent.
+steward: maintainer-script-should-not-parse-etc-passwd-or-group *
+# The runtime is built by its makers.
+steward: hardening-no-pie [usr/bin/agent]
+steward: hardening-no-relro [usr/bin/agent]
+# It only looks whether this package is installed.
+steward: uses-dpkg-database-directly [usr/bin/agent]
 `;

@@ -72,10 +72,7 @@ if [ "$1" = purge ]; then
       rmdir "$root$directory" 2>/dev/null || echo "steward: $directory stays: what is in it did not come with the package"
     fi
   done
-  if grep -q '^${SERVICE_USER}:' "$root/etc/passwd"; then
-    if command -v deluser >/dev/null; then deluser --quiet --system ${SERVICE_USER} >/dev/null || true
-    elif command -v userdel >/dev/null; then userdel ${SERVICE_USER} || true
-    fi
-  fi
+  if grep -q '^${SERVICE_USER}:' "$root/etc/passwd"; then userdel ${SERVICE_USER} || true; fi
+  if grep -q '^${SERVICE_USER}:' "$root/etc/group"; then groupdel ${SERVICE_USER} || true; fi
 fi
 `;

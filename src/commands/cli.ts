@@ -10,6 +10,7 @@ import { addJournalCommands } from "./journal.ts";
 import { addOperateCommands } from "./operate.ts";
 import { addPlanCommand } from "./plan.ts";
 import { addRunCommand } from "./run.ts";
+import { addSelftestCommand } from "./selftest.ts";
 import { addSimulateCommand } from "./simulate.ts";
 import { addStatusCommand } from "./status.ts";
 
@@ -48,6 +49,7 @@ function createProgram(context: CommandContext, finish: (code: ExitCode) => void
   addJournalCommands(program, context, finish);
   addDoctorCommand(program, context, finish);
   addInstallCommands(program, context, finish);
+  addSelftestCommand(program, context, finish);
   addSimulateCommand(program, context, finish);
   addDemoCommand(program, context, finish);
   withOutput(program.command("version"))

@@ -30,6 +30,8 @@ export interface CommandContext {
   complain(text: string): void;
   /** Aborted on SIGINT and SIGTERM. */
   readonly interrupted: AbortSignal;
+  /** Asks a person yes or no; undefined where there is nobody to ask. */
+  confirm?(question: string): Promise<boolean | undefined>;
   /** Calls back on SIGHUP. */
   onHangup(callback: () => void): void;
 }
@@ -80,6 +82,12 @@ export function styleFor(context: CommandContext, command: Command): PlanStyle {
 export function complainAbout(context: CommandContext, fault: Fault): ExitCode {
   context.complain(`agent: ${fault.message}\n`);
   return exitCodeOf(fault);
+}
+
+/** What an error may really come from when nobody named a settings file and there is none: whose defaults those were. */
+export function withDefaultsHint(context: CommandContext, { file }: LoadedConfig, code: ExitCode): ExitCode {
+  if (file === undefined && code === EXIT.error) context.complain(`agent: there is no ${DEFAULT_CONFIG_FILE}, so these were the defaults; name your settings with --config FILE\n`);
+  return code;
 }
 
 /** The exit code of a fault. */

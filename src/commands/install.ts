@@ -4,7 +4,7 @@ import guestsYaml from "../../packaging/guests.yaml" with { type: "text" };
 import { planInstall, type InstallPlan, type Machine } from "../install/install.ts";
 import { DEFAULT_PREFIX, layoutOf, PACKAGE_PREFIX, type ShippedTexts } from "../install/layout.ts";
 import { systemPrograms } from "../install/programs.ts";
-import { isChange, type Step } from "../install/step.ts";
+import { isChange, looked, type Step } from "../install/step.ts";
 import { Tree } from "../install/tree.ts";
 import { planUninstall } from "../install/uninstall.ts";
 import { unitText } from "../install/unit.ts";
@@ -54,16 +54,16 @@ function install(program: Command, context: CommandContext, options: InstallOpti
   if (options.createToken === true && options.root !== undefined) return complainAbout(context, fault("command.usage", "expected --create-token or --root, found both: a tree has no Proxmox").error);
   const binary = binaryFor(options);
   if (!binary.ok) return complainAbout(context, binary.error);
-  const planned = planInstall({
+  const planned = looked(() => planInstall({
     ...machine.value, binary: binary.value, prefix: prefixFor(options), texts: textsFor(program), unitText, shouldCreateToken: options.createToken === true,
-  });
+  }));
   return planned.ok ? carryOut(context, planned.value, isDryRun(options)) : complainAbout(context, planned.error);
 }
 
 function uninstall(context: CommandContext, options: InstallOptions): ExitCode {
   const machine = machineFor(context, options, "uninstall");
   if (!machine.ok) return complainAbout(context, machine.error);
-  const planned = planUninstall({ ...machine.value, prefix: prefixFor(options), isPurge: options.purge === true });
+  const planned = looked(() => planUninstall({ ...machine.value, prefix: prefixFor(options), isPurge: options.purge === true }));
   return planned.ok ? carryOut(context, planned.value, isDryRun(options)) : complainAbout(context, planned.error);
 }
 

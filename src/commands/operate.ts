@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { askAgent } from "../control/client.ts";
 import { pause, resolveOperation, resume, type OperatorDeps } from "../control/operator.ts";
+import type { StatusReport } from "../control/report.ts";
 import type { Operation } from "../journal/types.ts";
 import { isSettled } from "../journal/types.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
@@ -36,6 +37,7 @@ function addPause(program: Command, context: CommandContext, finish: (code: Exit
       }
       const request = { target: target.value, reason: options.reason, ...(forMs === undefined ? {} : { forMs }) };
       const done = await tell(context, command, "/v1/pause", request, (deps) => pause(deps, request));
+      if (done.ok) await warnIfUndeclared(context, command, target.value);
       finish(report(context, done, () => `${nameOf(target.value)} paused${options.for === undefined ? ' until "agent resume"' : ` for ${options.for}`}.`));
     });
   program
@@ -110,6 +112,14 @@ async function tell(context: CommandContext, command: Command, path: string, bod
   const asked = await askAgent(loaded.value.config.socket, path, body);
   if (asked.ok || asked.error.code !== "control.unreachable") return asked;
   return withJournal(context, loaded.value, (journal) => offline({ journal, clock: context.world.clock }));
+}
+
+/** A mistyped vmid would be paused without effect while somebody relies on it. Nothing is said when no agent runs that would know. */
+async function warnIfUndeclared(context: CommandContext, command: Command, target: number | "all"): Promise<void> {
+  const loaded = loadFor(context, command);
+  const asked = target === "all" || !loaded.ok ? undefined : await askAgent(loaded.value.config.socket, "/v1/status");
+  if (asked?.ok !== true || (asked.value as StatusReport).guests.some((guest) => guest.vmid === target)) return;
+  context.complain(`agent: guest ${target} is not declared, so nothing would be done to it anyway: is the VMID right?\n`);
 }
 
 function targetOf(vmid: string | undefined, isAll: boolean | undefined): Result<number | "all"> {

@@ -9,7 +9,7 @@ import { renderPlanJson } from "../plan/render-json.ts";
 import { Engine } from "../reconcile/engine.ts";
 import { problemsOf } from "../reconcile/once.ts";
 import { engineSettings } from "../agent.ts";
-import { complainAbout, EXIT, isJson, loadFor, styleFor, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, isJson, loadFor, styleFor, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { openReadOnlyJournal } from "./read-only-journal.ts";
 
 /** `agent plan`: what would change and why. Reads only; needs no running agent and takes no lock. */
@@ -22,7 +22,8 @@ export function addPlanCommand(program: Command, context: CommandContext, finish
 
 async function plan(context: CommandContext, command: Command): Promise<ExitCode> {
   const loaded = loadFor(context, command);
-  return loaded.ok ? printPlan(context, command, loaded.value.config) : complainAbout(context, loaded.error);
+  if (!loaded.ok) return complainAbout(context, loaded.error);
+  return withDefaultsHint(context, loaded.value, await printPlan(context, command, loaded.value.config));
 }
 
 /** Reads the host, prints what would change, and gives the exit code of `agent plan`. */

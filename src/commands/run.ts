@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { Agent, type AgentOptions } from "../agent.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { askAgent } from "../control/client.ts";
-import type { OnceReport } from "../control/report.ts";
+import type { OnceReport, StatusReport } from "../control/report.ts";
 import { serveAgent } from "../serve.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
 
 /** How long a running agent is given for a whole `run --once`. */
@@ -20,11 +20,14 @@ export function addRunCommand(program: Command, context: CommandContext, finish:
     .action(async (options: { once?: boolean }, command: Command) => {
       const loaded = loadFor(context, command);
       if (!loaded.ok) return finish(complainAbout(context, loaded.error));
-      finish(options.once === true ? await runOnce(context, command, loaded.value) : await serveAgent(context, loaded.value, () => loadFor(context, command)));
+      finish(options.once === true ? withDefaultsHint(context, loaded.value, await runOnce(context, command, loaded.value)) : await serveAgent(context, loaded.value, () => loadFor(context, command)));
     });
 }
 
 async function runOnce(context: CommandContext, command: Command, { config }: LoadedConfig): Promise<ExitCode> {
+  if (config.dryRun && (await actsForReal(config.socket))) {
+    return complainAbout(context, { code: "control.refused", message: 'an agent without dryRun runs here, and "run --once" would have it act; "agent plan" shows what would change' });
+  }
   const asked = await askAgent(config.socket, "/v1/run-once", {}, ONCE_TIMEOUT_MS);
   if (asked.ok) return printReport(context, command, asked.value as OnceReport);
   if (asked.error.code !== "control.unreachable") return complainAbout(context, asked.error);
@@ -40,7 +43,14 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
   return printReport(context, command, report);
 }
 
-function onceOptions(context: CommandContext, config: LoadedConfig["config"], command: Command): AgentOptions {
+/** Whether an agent runs that was not told to only look. */
+async function actsForReal(socket: string): Promise<boolean> {
+  const asked = await askAgent(socket, "/v1/status");
+  return asked.ok && !(asked.value as StatusReport).agent.isDryRun;
+}
+
+/** An agent for one command: nothing is counted, and a new config is read only when asked. */
+export function onceOptions(context: CommandContext, config: LoadedConfig["config"], command: Command): AgentOptions {
   const nothing = (): void => {};
   return {
     config,

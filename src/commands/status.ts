@@ -6,7 +6,7 @@ import type { StatusReport } from "../control/report.ts";
 import { escapeText } from "../plan/escape.ts";
 import type { PlanStyle } from "../plan/render-style.ts";
 import { describePause } from "../reconcile/pauses.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, styleFor, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, isJson, json, loadFor, styleFor, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
 
 /** How often `status -w` draws. */
@@ -27,7 +27,7 @@ export function addStatusCommand(program: Command, context: CommandContext, fini
       if (!loaded.ok) return finish(complainAbout(context, loaded.error));
       do {
         const asked = await askAgent(loaded.value.config.socket, "/v1/status");
-        if (!asked.ok) return finish(complainAbout(context, asked.error));
+        if (!asked.ok) return finish(withDefaultsHint(context, loaded.value, complainAbout(context, asked.error)));
         const report = asked.value as StatusReport;
         const text = isJson(command) ? json(report) : renderStatus(report, styleFor(context, command));
         context.print(options.watch === true && context.isTerminal ? `${CLEAR_SCREEN}${text}` : text);

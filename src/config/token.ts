@@ -63,7 +63,9 @@ export function readToken(path: string, reader: TokenReader): Result<ApiToken> {
   if ((mode & OTHERS_READ_OR_WRITE) !== 0) {
     return fault("config.insecure", `${path}: expected a token file only its owner can read and write, found mode 0${(mode & 0o777).toString(8)}; run chmod 600 on it, and replace the token if others may have read it`);
   }
-  if (ownerUid !== reader.userId && ownerUid !== ROOT_UID) {
+  // Root may look on behalf of the agent's own user, whose file it is: nobody else can read or write it.
+  const isTrustedOwner = ownerUid === reader.userId || ownerUid === ROOT_UID || reader.userId === ROOT_UID;
+  if (!isTrustedOwner) {
     return fault("config.insecure", `${path}: expected a token file of the agent's user (uid ${reader.userId}) or root, found one of uid ${ownerUid}; run chown on it`);
   }
   if (sizeBytes > MAX_TOKEN_FILE_BYTES) return misshapen(path, `${sizeBytes} bytes`);

@@ -1,9 +1,11 @@
 import { Hono } from "hono";
 import * as v from "valibot";
+import { VMID_MAX, VMID_MIN } from "../guest/key.ts";
 import type { Operation } from "../journal/types.ts";
 import { isSettled } from "../journal/types.ts";
 import { fault, type Fault, type Result } from "../ports/errors.ts";
 import type { Pause } from "../reconcile/pauses.ts";
+import type { SelftestReport } from "../reconcile/selftest.ts";
 import type { PauseRequest } from "./operator.ts";
 import type { OnceReport, StatusReport } from "./report.ts";
 
@@ -22,6 +24,8 @@ export interface ControlTarget {
   resolve(id: string, outcome: "succeeded" | "failed", reason: string): Promise<Result<Operation>>;
   /** One full reconcile now; resolves when it is over. */
   runOnce(): Promise<OnceReport>;
+  /** A round trip on one guest; resolves when its description is as it was, or cannot be for now. */
+  selftest(vmid: number): Promise<Result<SelftestReport>>;
   /** Reads the config again. */
   reload(): Promise<Result<void>>;
 }
@@ -31,6 +35,7 @@ const pauseBody = v.strictObject({ target, reason: v.string(), forMs: v.optional
 const resumeBody = v.strictObject({ target });
 const acceptBody = v.strictObject({ revision: v.string() });
 const resolveBody = v.strictObject({ outcome: v.picklist(["succeeded", "failed"]), reason: v.string() });
+const selftestBody = v.strictObject({ vmid: v.pipe(v.number(), v.integer(), v.minValue(VMID_MIN), v.maxValue(VMID_MAX)) });
 
 /** Routes of the control socket. Answers: `{ value }`, or 4xx with `{ error: { code, message } }`. */
 export function createControlApp(agent: ControlTarget): Hono {
@@ -47,6 +52,7 @@ export function createControlApp(agent: ControlTarget): Hono {
     answer(await withBody(c.req.raw, resolveBody, (body) => agent.resolve(c.req.param("id"), body.outcome, body.reason))),
   );
   app.post("/v1/run-once", async () => answer({ ok: true, value: await agent.runOnce() }));
+  app.post("/v1/selftest", async (c) => answer(await withBody(c.req.raw, selftestBody, ({ vmid }) => agent.selftest(vmid))));
   app.post("/v1/reload", async () => answer(await agent.reload()));
   app.notFound((c) => c.json({ error: { code: "control.refused", message: `this agent does not know ${c.req.method} ${c.req.path}; are the command and the agent of the same version?` } }, 404));
   app.onError((error, c) => c.json({ error: { code: "control.refused", message: error.message } }, 500));

@@ -22,7 +22,7 @@ export const LOCAL_CHECKS: readonly Check[] = [
 function judgeConfig({ config, origins, file }: LoadedConfig): Judgement {
   const counts = new Map<string, number>();
   for (const { from } of origins.values()) counts.set(from, (counts.get(from) ?? 0) + 1);
-  const shown = [...counts].map(([from, count]) => `${count} from ${from === "default" ? "defaults" : `the ${from === "flag" ? "command line" : from}`}`);
+  const shown = [...counts].map(([from, settings]) => `${settings} from ${from === "default" ? "defaults" : `the ${from === "flag" ? "command line" : from}`}`);
   const dry = config.dryRun ? "; dryRun is on: nothing is sent" : "";
   return fine(`${file ?? "no file"}: ${shown.join(", ")}${dry}`, [...origins].map(([key, origin]) => `${key}: ${formatOrigin(origin)}`));
 }

@@ -35,6 +35,15 @@ export function change(verb: "create" | "change" | "remove", what: string, detai
   };
 }
 
+/** Planning only looks, and looking may be refused: without root some of it cannot be seen. */
+export function looked<T>(look: () => Result<T>): Result<T> {
+  try {
+    return look();
+  } catch (error) {
+    return fault("install.failed", `cannot look at what is there: ${error instanceof Error ? error.message : String(error)}; run it as root`, error);
+  }
+}
+
 /** Whether there is anything to do. */
 export function isChange(step: Step): boolean {
   return step.apply !== undefined;

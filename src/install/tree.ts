@@ -1,6 +1,6 @@
 import {
   chmodSync, chownSync, closeSync, copyFileSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync,
-  readSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync,
+  readSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync, type Stats,
 } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -42,10 +42,20 @@ export class Tree {
   }
 
   look(path: string): Entry | undefined {
-    const found = lstatSync(this.real(path), { throwIfNoEntry: false });
+    const found = this.#stat(path);
     if (found === undefined) return undefined;
     const kind = found.isFile() ? "file" : found.isDirectory() ? "directory" : "other";
     return { kind, mode: found.mode & PERMISSION_BITS, uid: found.uid, gid: found.gid, sizeBytes: found.size };
+  }
+
+  #stat(path: string): Stats | undefined {
+    try {
+      return lstatSync(this.real(path), { throwIfNoEntry: false });
+    } catch (error) {
+      // Something above is a file: then there is nothing here.
+      if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return undefined;
+      throw error;
+    }
   }
 
   isFile(path: string): boolean {

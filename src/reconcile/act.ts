@@ -2,7 +2,7 @@ import { actionDigest } from "../gate/action-digest.ts";
 import type { ApprovedAction } from "../gate/types.ts";
 import type { GuestKey } from "../guest/key.ts";
 import type { ObservedGuest } from "../guest/observed.ts";
-import type { Journal, JournalGuest, NewOperation, Operation, OperationEvent } from "../journal/types.ts";
+import type { Journal, JournalGuest, NewOperation, Operation, OperationEvent, Provenance } from "../journal/types.ts";
 import type { Clock } from "../ports/clock.ts";
 import { unreachable } from "../ports/errors.ts";
 import type { Log } from "../ports/log.ts";
@@ -43,12 +43,13 @@ export interface ActDeps {
 /**
  * One act from intent to outcome: journaled, sent, awaited, journaled. Never throws for what Proxmox
  * or the disk do.
+ * @param provenance who asked: the desired state, or a person's operation
  */
-export async function act(deps: ActDeps, action: ApprovedAction, observed: ObservedGuest): Promise<ActResult> {
+export async function act(deps: ActDeps, action: ApprovedAction, observed: ObservedGuest, provenance: Provenance = "desired"): Promise<ActResult> {
   const request = prepareRequest(action, observed, deps.shutdownTimeoutMs);
   // In the same sync as the intent below; a verdict that is not news writes nothing.
   void deps.journal.recordVerdict(journalGuest(observed), actionDigest(action), "allowed", action.type);
-  const permit = await obtainPermit(deps.journal, newOperation(request, observed));
+  const permit = await obtainPermit(deps.journal, newOperation(request, observed, provenance));
   if ("refusal" in permit) return { kind: "not_journaled", message: permit.refusal };
   if (permit.kind === "journaled") deps.onBegun(permit.operation);
   const sentAtMs = deps.clock.monotonic();
@@ -65,9 +66,9 @@ async function send(deps: ActDeps, request: PreparedRequest, permit: JournalPerm
 }
 
 /** What the journal keeps of an act. */
-function newOperation(request: MutatingRequest, observed: ObservedGuest): NewOperation {
+function newOperation(request: MutatingRequest, observed: ObservedGuest, provenance: Provenance): NewOperation {
   const params: Record<string, unknown> = Object.fromEntries(Object.entries(request).filter(([name]) => name !== "type" && name !== "guest"));
-  return { guest: journalGuest(observed), action: request.type, params, provenance: "desired" };
+  return { guest: journalGuest(observed), action: request.type, params, provenance };
 }
 
 export function journalGuest(observed: ObservedGuest): JournalGuest {

@@ -1,11 +1,12 @@
 import type { DesiredState } from "../desired/model.ts";
 import { isHeldByBlastRadius } from "../plan/blast-radius.ts";
-import type { Result } from "../ports/errors.ts";
+import { fault, ok, type Result } from "../ports/errors.ts";
 import { GuestRunner, type Survey } from "./guest-runner.ts";
 import { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import type { Pause } from "./pauses.ts";
 import { REVISION_SHOWN, RevisionGate } from "./revision.ts";
+import type { SelftestReport } from "./selftest.ts";
 import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
 
 /**
@@ -107,6 +108,25 @@ export class Engine {
       if (isOver || !this.#runner.hasUnfinished()) return;
       await this.#deps.clock.sleep(ONCE_RECHECK_MS, this.#stopActing.signal);
     }
+  }
+
+  /** A round trip on one guest because a person asked; reads the host first where no loop does. */
+  async selftest(vmid: number): Promise<Result<SelftestReport>> {
+    if (this.#settings.isDryRun) return fault("control.refused", "expected an agent that may send, found dryRun in force; nothing was sent. Set dryRun: false for the selftest");
+    if (this.#loop !== undefined && !this.#isFirstReadDone) return fault("reconcile.not_ready", "expected an agent that has read every guest once, found the first full read under way; try again in a moment");
+    const looked = this.#loop === undefined ? await this.#lookOnce() : ok(undefined);
+    return looked.ok ? this.#runner.selftest(vmid) : looked;
+  }
+
+  async #lookOnce(): Promise<Result<void>> {
+    const snapshot = await this.#deps.source.look();
+    if (!snapshot.ok) return snapshot;
+    const facts = await this.#deps.source.facts();
+    if (!facts.ok) return facts;
+    this.#snapshot = snapshot.value;
+    this.#facts = facts.value;
+    this.#runner.situations.refresh();
+    return ok(undefined);
   }
 
   /** Asks for a full pass now. */
@@ -240,6 +260,7 @@ export class Engine {
     this.#conditions.firstReadDone();
     if (state !== undefined) this.#wakeGuests([...state.guests.keys()], isResync, changed);
     this.#wakeOpenOperations(isResync, changed);
+    if (isResync) this.#runner.restoreSelftests();
     if (isResync) this.#resynced();
   }
 

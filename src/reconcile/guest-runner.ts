@@ -6,6 +6,7 @@ import { countAffected } from "../plan/blast-radius.ts";
 import { PlanCache } from "../plan/plan-cache.ts";
 import { planConflict } from "../plan/plan-guest.ts";
 import type { HoldReason } from "../plan/types.ts";
+import { fault, type Result } from "../ports/errors.ts";
 import type { ProxmoxFault } from "../ports/proxmox-api.ts";
 import { Backoff } from "../schedule/backoff.ts";
 import { Restarts } from "../schedule/restarts.ts";
@@ -18,6 +19,8 @@ import { lookAtGuest } from "./look.ts";
 import { observeGuest } from "./observe.ts";
 import { isDeclaredAlike, type RevisionGate } from "./revision.ts";
 import { bareDeclaration, guestKeyOf } from "./settle.ts";
+import { restoreLeftover, runSelftest, type SelftestContext, type SelftestReport } from "./selftest.ts";
+import { markedGuests } from "./selftest-mark.ts";
 import { SettleWindows } from "./settle-windows.ts";
 import { Situations } from "./situations.ts";
 import { UnrecordedActs } from "./unrecorded-acts.ts";
@@ -152,6 +155,26 @@ export class GuestRunner {
       this.#deps.log.error("a reconcile failed unexpectedly", { vmid, error: textOf(outcome.error) });
       this.#failedUnexpectedly(vmid);
     });
+  }
+
+  /** A round trip on one guest, as a job in its lane; counts as an act, so that stopping waits for it. */
+  async selftest(vmid: number): Promise<Result<SelftestReport>> {
+    const submitted = this.#deps.lanes.submit(vmid, async (): Promise<Result<SelftestReport>> => {
+      const release = await this.#acts.acquire(this.#world.stopActing);
+      if (release === undefined) return fault("control.refused", "the agent is stopping; nothing was sent");
+      return runSelftest(this.#selftestContext(), vmid).finally(release);
+    });
+    if (!submitted.ok) return submitted;
+    const outcome = await submitted.value.done;
+    return outcome.ok ? outcome.value : fault("control.refused", `the selftest ended unexpectedly: ${textOf(outcome.error)}`, outcome.error);
+  }
+
+  /** Puts back what selftests of an earlier process left, each in its guest's lane. */
+  restoreSelftests(): void {
+    if (this.#settings.isDryRun) return;
+    for (const vmid of markedGuests(this.#deps.journal)) {
+      if (this.situations.pausedReason(vmid) === undefined) this.#deps.lanes.submit(vmid, () => this.#restoreSelftest(vmid), { collapse: "selftest" });
+    }
   }
 
   /** A person asked for everything to be tried now. */
@@ -313,6 +336,18 @@ export class GuestRunner {
       onDrift: (plan) => recordDrift(this.#deps.tracker, plan, this.#at()),
       onActed: (action, result) => this.#acted(action, result),
     };
+  }
+
+  #selftestContext(): SelftestContext {
+    const nonce = Buffer.from(this.#deps.random.bytes(4)).toString("hex");
+    return { ...this.#jobContext(() => {}), hurry: this.#world.stopActing, nonce };
+  }
+
+  async #restoreSelftest(vmid: number): Promise<void> {
+    const release = await this.#acts.acquire(this.#world.stopActing);
+    if (release === undefined) return;
+    const restored = await restoreLeftover(this.#selftestContext(), vmid).finally(release);
+    if (restored !== undefined) this.#deps.log.info("an interrupted selftest", { vmid, restored: restored.isRestored, detail: restored.detail });
   }
 
   #actBarrier(desired: DesiredGuest, action: ApprovedAction): ActBarrier | undefined {

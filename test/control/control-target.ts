@@ -51,6 +51,11 @@ export class FakeAgent implements ControlTarget {
     return { version: 1, exitCode: 0, actions: [], remaining: [], problems: [] };
   }
 
+  selftest: ControlTarget["selftest"] = (vmid) => {
+    this.calls.push(`selftest ${vmid}`);
+    return Promise.resolve(ok({ version: 1, kind: "qemu", vmid, name: "web", isPassed: true, isRestored: true, steps: [] }));
+  };
+
   reload: ControlTarget["reload"] = () => {
     this.calls.push("reload");
     return Promise.resolve(ok(undefined));

@@ -41,7 +41,10 @@ const connection = (changes: object, answers: ConfiguredFacts["api"] = ok({ ...G
 const certificate = (endsMs: number): Facts => connection({ certificate: ok({ subject: "CN=pve1", fingerprint: "AB", endsMs }) }, ok(GOOD_API));
 const privileges = (changes: Readonly<Record<string, readonly string[] | undefined>>): Facts => {
   const map = new Map(GOOD_ANSWERS.privileges);
-  for (const [path, names] of Object.entries(changes)) names === undefined ? map.delete(path) : map.set(path, ok(new Set(names)));
+  for (const [path, names] of Object.entries(changes)) {
+    if (names === undefined) map.delete(path);
+    else map.set(path, ok(new Set(names)));
+  }
   return answering({ privileges: map });
 };
 const environments = (...list: { who: string; variables: string[] | undefined }[]): Facts => ({ ...factsWith(), environments: list });

@@ -13,6 +13,8 @@ export interface CommandHost {
   readonly directory: string;
   readonly desired: string;
   readonly simulator: RunningSimulator;
+  /** What a person says when a command asks; undefined: there is nobody. */
+  answer: boolean | undefined;
   /** Runs one command line in this process. */
   run(...words: readonly string[]): Promise<Ran>;
   /** Starts one in a process of its own, which may be killed. */
@@ -59,23 +61,26 @@ export async function commandHost({ files, settings = {}, running = [] }: Comman
     server: { listen: "127.0.0.1:0" }, ...settings,
     proxmox: { url: simulator.url, tokenFile: "token", tls: { caFile: "tls/pve-root-ca.pem" }, ...(settings["proxmox"] as object | undefined) },
   }));
-  return {
+  const host: CommandHost = {
     directory, desired, simulator,
-    run: (...words) => runHere(directory, ["--config", config, ...words]),
+    answer: undefined,
+    run: (...words) => runHere(host, ["--config", config, ...words]),
     spawn: (...words) => Bun.spawn([process.execPath, "src/main.ts", "--config", config, ...words], { cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" }),
     stop: () => simulator.stop(),
   };
+  return host;
 }
 
-async function runHere(directory: string, words: readonly string[]): Promise<Ran> {
+async function runHere(host: CommandHost, words: readonly string[]): Promise<Ran> {
   const printed: string[] = [];
   const complained: string[] = [];
   const quiet = (): void => {};
   const context: CommandContext = {
     world: { clock: new SystemClock(), random: new SystemRandom(), log: { debug: quiet, info: quiet, warn: quiet, error: quiet }, fileSystem: createFileSystem(), userId: process.getuid?.() ?? 0 },
-    environment: {}, hostname: "pve1", workingDirectory: directory, processId: process.pid, isTerminal: false,
+    environment: {}, hostname: "pve1", workingDirectory: host.directory, processId: process.pid, isTerminal: false,
     print: (text) => void printed.push(text),
     complain: (text) => void complained.push(text),
+    confirm: () => Promise.resolve(host.answer),
     interrupted: new AbortController().signal,
     onHangup: quiet,
   };
