@@ -1,11 +1,10 @@
-import type { Condition } from "./conditions/condition.ts";
-import { formatTransition } from "./conditions/condition.ts";
+import { formatTransition, type TransitionEvent } from "./conditions/condition.ts";
 import { ConditionTracker } from "./conditions/tracker.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
 import { createControlApp, type ControlTarget } from "./control/app.ts";
 import { pause, resolveOperation, resume, type PauseRequest } from "./control/operator.ts";
-import type { GuestReport, OnceReport, StatusReport } from "./control/report.ts";
+import { guestReport, remainingReport, type OnceReport, type StatusReport } from "./control/report.ts";
 import { listenOnSocket, type ControlSocket } from "./control/socket.ts";
 import { openJournal } from "./journal/journal.ts";
 import type { Journal, Operation } from "./journal/types.ts";
@@ -18,7 +17,7 @@ import { onceExit, problemsOf, remainingOf } from "./reconcile/once.ts";
 import type { Pause } from "./reconcile/pauses.ts";
 import { RevisionGate } from "./reconcile/revision.ts";
 import type { SelftestReport } from "./reconcile/selftest.ts";
-import type { EngineObserver, EngineSettings, GuestView } from "./reconcile/types.ts";
+import type { EngineObserver, EngineSettings } from "./reconcile/types.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 /**
@@ -29,6 +28,9 @@ import { COMMIT, VERSION } from "./version.ts";
 
 /** Where a Linux host keeps its machine id. */
 const MACHINE_ID_FILE = "/etc/machine-id";
+
+/** Lanes are empty once the engine has stopped; this only bounds what a defect could leave there. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /** Everything one process keeps, whatever its config says. */
 export interface AgentOptions {
@@ -90,7 +92,7 @@ export class Agent implements ControlTarget {
     this.#startedAtMs = clock.now();
     this.#revision = new RevisionGate(journal);
     this.#lanes = new Lanes({ clock, onWait: (seconds) => options.observer.waited(seconds) });
-    this.tracker = new ConditionTracker(clock.now(), (event) => log.info(formatTransition(event), { condition: event.type, status: event.to }));
+    this.tracker = new ConditionTracker(clock.now(), (event) => log[isAlarming(event) ? "warn" : "info"](formatTransition(event), { condition: event.type, status: event.to }));
     this.#parts = createParts(this.#config, options.world, (measure) => options.observer.requested(measure));
     this.#engine = this.#createEngine();
   }
@@ -156,7 +158,7 @@ export class Agent implements ControlTarget {
         startedAt: new Date(this.#startedAtMs).toISOString(), isDryRun: this.#config.dryRun, configProblem: this.#configProblem,
       },
       now: new Date(clock.now()).toISOString(),
-      revision: { id: this.#engine.generation(), isHeld: held !== undefined, message: held?.message ?? "" },
+      revision: { id: this.#engine.generation(), isHeld: held !== undefined, message: held?.message ?? "", declaredGuests: this.#revision.newest()?.guests.size ?? 0 },
       journal: { ...this.#journal.health(), head: this.#journal.head() },
       conditions: this.tracker.host(),
       guests: this.#engine.guests().map((view) => guestReport(view, this.tracker.guest(view.guest.vmid))),
@@ -171,10 +173,12 @@ export class Agent implements ControlTarget {
     return [...this.#journal.recentOperations().filter((recent) => !open.includes(recent)), ...open];
   }
 
-  async pause(request: PauseRequest): Promise<Result<Pause>> {
+  /** The answer tells a mistyped vmid, too: a pause of what nobody declared protects nothing. */
+  async pause(request: PauseRequest): Promise<Result<Pause & { readonly isDeclared: boolean }>> {
     const paused = await pause(this.#operatorDeps(), request);
-    if (paused.ok) this.#engine.refresh();
-    return paused;
+    if (!paused.ok) return paused;
+    this.#engine.refresh();
+    return ok({ ...paused.value, isDeclared: request.target === "all" || this.#revision.newest()?.guests.has(request.target) === true });
   }
 
   async resume(target: number | "all"): Promise<Result<void>> {
@@ -210,7 +214,7 @@ export class Agent implements ControlTarget {
       version: 1,
       exitCode: onceExit(remaining, problems, isRead),
       actions,
-      remaining: remaining.map((view) => ({ ...view.guest, result: view.result, message: remainingMessage(view, this.tracker.guest(view.guest.vmid)) })),
+      remaining: remaining.map((view) => remainingReport(view, this.tracker.guest(view.guest.vmid))),
       problems,
     };
   }
@@ -281,9 +285,6 @@ export class Agent implements ControlTarget {
   }
 }
 
-/** Lanes are empty once the engine has stopped; this only bounds what a defect could leave there. */
-const CLOSE_TIMEOUT_MS = 1_000;
-
 /** Opens the journal of a config for writing; the state directory is created with it. */
 export function openAgentJournal(config: AgentConfig, world: World, onSync: (seconds: number) => void = () => {}): Promise<Result<Journal>> {
   const { fileSystem, clock, random, log } = world;
@@ -296,19 +297,14 @@ function machineIdOf(fileSystem: FileSystem): string {
   return read.ok ? new TextDecoder().decode(read.value).trim() : "";
 }
 
+/** Whether a person should find it among the warnings: the host is not as it must be, or a person is asked. Guests come and go. */
+function isAlarming({ guest, type, to }: TransitionEvent): boolean {
+  if (type === "OutcomeUnknown" || type === "RevisionHeld") return to === "True";
+  return guest === undefined && to === "False";
+}
+
 /** Settings that a running process cannot change. */
 function fixedDifferences(before: AgentConfig, after: AgentConfig): readonly string[] {
   const fixed = ["stateDir", "socket", "server"] as const;
   return fixed.filter((name) => !Bun.deepEquals(before[name], after[name]));
-}
-
-function guestReport(view: GuestView, conditions: readonly Condition[]): GuestReport {
-  return {
-    kind: view.guest.kind, vmid: view.guest.vmid, name: view.name ?? "", runState: view.runState, result: view.result, message: view.message,
-    holds: view.plan?.holds ?? [], deferred: view.plan?.deferred ?? [], restartPending: view.plan?.restartPending ?? [], conditions,
-  };
-}
-
-function remainingMessage(view: GuestView, conditions: readonly Condition[]): string {
-  return view.message || (conditions.find((condition) => condition.type === "Synced")?.message ?? "");
 }

@@ -1,20 +1,21 @@
-import { Agent } from "./agent.ts";
-import { complainAbout, EXIT, exitCodeOf, type CommandContext, type ExitCode } from "./commands/context.ts";
+import { Agent, type AgentOptions } from "./agent.ts";
+import { complainAbout, EXIT, untilAborted, type CommandContext, type ExitCode } from "./commands/context.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { fingerprintOf } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Result } from "./ports/errors.ts";
 import type { FileSystem } from "./ports/file-system.ts";
+import type { Log } from "./ports/log.ts";
 import { driftedFieldsOf } from "./reconcile/guest-conditions.ts";
-import { REREADS_PER_POLL_MAX } from "./reconcile/engine.ts";
+import { REREADS_PER_POLL_MAX } from "./reconcile/read-cycle.ts";
 import { collectGarbage, returnMemory } from "./runtime/memory.ts";
 import { Logger } from "./runtime/logger.ts";
 import { connectNotifier, type Notifier } from "./runtime/notify.ts";
 import { readProcessSample } from "./runtime/process-info.ts";
 import { createServerApp } from "./server/app.ts";
 import type { GaugeSource } from "./server/gauges.ts";
-import { startServer } from "./server/listen.ts";
+import { startServer, type RunningServer } from "./server/listen.ts";
 import { createMetrics, type Metrics } from "./server/metrics.ts";
 import type { ServerView } from "./server/view.ts";
 import { COMMIT, VERSION } from "./version.ts";
@@ -57,55 +58,76 @@ export async function serveAgent(
   onStarted: (started: Started) => void = () => {},
 ): Promise<ExitCode> {
   const { config } = loaded;
-  const { clock, fileSystem } = context.world;
+  const { clock } = context.world;
   const log = new Logger({ clock, ...config.log, isTerminal: context.isTerminal, hasColours: context.isTerminal && !context.environment["NO_COLOR"] });
-  const world = { ...context.world, log };
-  const late: { metrics?: Metrics } = {};
+  const counted: Counted = {};
   const opened = await Agent.open({
-    config, reload, world, processId: context.processId,
-    observer: {
-      reconciled: (result, seconds) => late.metrics?.observeReconcile(result, seconds),
-      acted: (action, result) => late.metrics?.countAction(action.type, result.kind),
-      resynced: (atMs) => late.metrics?.setLastResync(atMs),
-      cycled: (seconds) => late.metrics?.setReadCycle(seconds),
-      requested: (measure) => late.metrics?.observeProxmoxRequest(measure),
-      synced: (seconds) => late.metrics?.observeJournalSync(seconds),
-      waited: (seconds) => late.metrics?.observeLaneWait(seconds),
-    },
-    onConfig: (next) => log.configure(next.log),
+    config, reload, world: { ...context.world, log }, processId: context.processId, observer: observerOf(counted), onConfig: (next) => log.configure(next.log),
   });
   if (!opened.ok) return complainAbout(context, opened.error);
   const agent = opened.value;
   const metrics = createMetrics({ version: VERSION, commit: COMMIT }, gaugeSource(agent));
-  late.metrics = metrics;
-  const server = startServer({ app: createServerApp(serverView(agent, metrics), log), ...listenAddress(config), log, clock });
-  const listening = server.ok ? await agent.listen() : server;
-  if (!server.ok || !listening.ok) {
+  counted.metrics = metrics;
+  const listening = await listenOnBoth(agent, metrics, log, clock);
+  if (!listening.ok) {
     await agent.stop();
-    if (server.ok) await server.value.stop(0);
-    return listening.ok ? EXIT.error : (complainAbout(context, listening.error), exitCodeOf(listening.error));
+    return complainAbout(context, listening.error);
   }
+  const server = listening.value;
   agent.start();
-  log.info("started", { version: VERSION, commit: COMMIT, node: config.node, health: server.value.url, socket: config.socket, dryRun: config.dryRun });
-  onStarted({ agent, healthUrl: server.value.url });
+  log.info("started", { version: VERSION, commit: COMMIT, node: config.node, health: server.url, socket: config.socket, dryRun: config.dryRun });
+  onStarted({ agent, healthUrl: server.url });
   const notifier = connectNotifier(context.environment, context.processId, log);
   notifier.ready();
+  await doChores(agent, context, loaded, notifier);
+  log.info("stopping: no new acts; running ones are waited for", { atMostSeconds: agent.config.shutdownTimeoutMs / 1000 });
+  await agent.stop();
+  await server.stop(SERVER_STOP_TIMEOUT_MS);
+  notifier.close();
+  log.info("stopped");
+  return EXIT.done;
+}
+
+/** The agent is opened before there are metrics of it; what it tells until then is not counted. */
+interface Counted {
+  metrics?: Metrics;
+}
+
+function observerOf(counted: Counted): AgentOptions["observer"] {
+  return {
+    reconciled: (result, seconds) => counted.metrics?.observeReconcile(result, seconds),
+    acted: (action, result) => counted.metrics?.countAction(action.type, result.kind),
+    resynced: (atMs) => counted.metrics?.setLastResync(atMs),
+    cycled: (seconds) => counted.metrics?.setReadCycle(seconds),
+    requested: (measure) => counted.metrics?.observeProxmoxRequest(measure),
+    synced: (seconds) => counted.metrics?.observeJournalSync(seconds),
+    waited: (seconds) => counted.metrics?.observeLaneWait(seconds),
+  };
+}
+
+/** The health server and the control socket: both, or neither. */
+async function listenOnBoth(agent: Agent, metrics: Metrics, log: Log, clock: Clock): Promise<Result<RunningServer>> {
+  const server = startServer({ app: createServerApp(serverView(agent, metrics), log), ...listenAddress(agent.config), log, clock });
+  if (!server.ok) return server;
+  const socket = await agent.listen();
+  if (socket.ok) return server;
+  await server.value.stop(0);
+  return socket;
+}
+
+/** What a daemon does beside reconciling, until it is interrupted. */
+async function doChores(agent: Agent, context: CommandContext, loaded: LoadedConfig, notifier: Notifier): Promise<void> {
+  const { clock, fileSystem } = context.world;
   const watching = new AbortController();
   const chores = [
     watchConfig({ agent, context, loaded, notifier, clock, fileSystem, stop: watching.signal }),
     returnMemoryWhenIdle(agent, clock, watching.signal),
     tellServiceManager(agent, notifier, clock, watching.signal),
   ];
-  await new Promise<void>((resolve) => (context.interrupted.aborted ? resolve() : context.interrupted.addEventListener("abort", () => resolve(), { once: true })));
+  await untilAborted(context.interrupted);
   notifier.stopping();
-  log.info("stopping: no new acts; running ones are waited for", { atMostSeconds: agent.config.shutdownTimeoutMs / 1000 });
   watching.abort();
   await Promise.all(chores);
-  await agent.stop();
-  await server.value.stop(SERVER_STOP_TIMEOUT_MS);
-  notifier.close();
-  log.info("stopped");
-  return EXIT.done;
 }
 
 /** ":9100" is every address of the host; the server knows how to do without IPv6. */

@@ -120,8 +120,16 @@ describe("commands", () => {
   }
 });
 
+test("every command is in the table of docs/operating.md", async () => {
+  const listed = (await helpOf("")).split("\nCommands:\n")[1] ?? "";
+  const commands = [...listed.matchAll(/^ {2}([a-z]+) /gm)].map(([, name = ""]) => name).filter((name) => name !== "help");
+  expect(commands).toContain("plan");
+  const table = OPERATING.slice(OPERATING.indexOf("## Commands"), OPERATING.indexOf("### Exit codes"));
+  expect(commands.filter((name) => !table.includes(`\`agent ${name}`))).toEqual([]);
+});
+
 async function helpOf(command: string): Promise<string> {
-  const child = Bun.spawn([process.execPath, "src/main.ts", ...command.split(" "), "--help"], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([process.execPath, "src/main.ts", ...command.split(" ").filter((word) => word !== ""), "--help"], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
   return new Response(child.stdout).text();
 }
 

@@ -91,7 +91,7 @@ export function withDefaultsHint(context: CommandContext, { file }: LoadedConfig
 }
 
 /** The exit code of a fault. */
-export function exitCodeOf(fault: Fault): ExitCode {
+function exitCodeOf(fault: Fault): ExitCode {
   switch (fault.code) {
     case "journal.locked":
       return EXIT.locked;
@@ -114,11 +114,10 @@ export function parseVmid(text: string): number | undefined {
   return /^[1-9]\d{2,8}$/.test(text) ? Number(text) : undefined;
 }
 
-const DURATION_UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Milliseconds from "90s", "15m", "2h", "3d"; undefined for anything else. */
-export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
-  const unitMs = DURATION_UNITS_MS[match?.[2] ?? ""];
-  return match === null || unitMs === undefined ? undefined : Number(match[1]) * unitMs;
+/** Resolves when `signal` is aborted, at once when it is already. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

@@ -8,7 +8,7 @@ import webYaml from "../../examples/homelab/web.yaml" with { type: "text" };
 import type { AgentConfig } from "../config/types.ts";
 import { serveAgent, type Started } from "../serve.ts";
 import { startSimulator, type RunningSimulator } from "../simulator/main.ts";
-import { EXIT, styleFor, type CommandContext, type ExitCode } from "./context.ts";
+import { EXIT, styleFor, untilAborted, type CommandContext, type ExitCode } from "./context.ts";
 import { DEMO_NODE, DEMO_RUNNING, demoStartState } from "./demo-host.ts";
 import { tellStory } from "./demo-story.ts";
 import { printPlan } from "./plan.ts";
@@ -94,5 +94,5 @@ async function keepRunning(context: CommandContext, config: AgentConfig, simulat
     "",
   ];
   context.print(lines.join("\n"));
-  await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
+  await untilAborted(stop);
 }

@@ -18,6 +18,7 @@ const LOOK_INTERVAL_MS = 50;
 /** Journal records shown at the end. */
 const RECORDS_SHOWN = 12;
 
+/** Between two chapters, for those who read along. */
 const READABLE_PAUSE_MS = 300;
 
 export interface StoryParts extends Started {
@@ -28,8 +29,15 @@ export interface StoryParts extends Started {
   readonly style: PlanStyle;
 }
 
-/** Plays the demo: converge, break, mend, show. An exit code that is not 0 says which chapter failed. */
-export async function tellStory(parts: StoryParts): Promise<ExitCode> {
+/** A story under way. */
+interface Story extends StoryParts {
+  /** Operations that an earlier chapter has told. */
+  readonly toldActs: Set<string>;
+}
+
+/** Plays the demo: converge, break, mend, show. Standard error says which chapter failed, if one did. */
+export async function tellStory(told: StoryParts): Promise<ExitCode> {
+  const parts: Story = { ...told, toldActs: new Set() };
   const { agent, simulator, healthUrl } = parts;
   say(parts, "\n2. The agent starts and keeps them that way.");
   if (!(await chapter(parts, "the first convergence", () => isConverged(parts)))) return EXIT.error;
@@ -55,12 +63,10 @@ export async function tellStory(parts: StoryParts): Promise<ExitCode> {
   return health.status === 200 ? EXIT.done : EXIT.error;
 }
 
-let shownActs = new Set<string>();
-
-function showActs(parts: StoryParts, title: string): void {
+function showActs(parts: Story, title: string): void {
   say(parts, title);
-  const operations = parts.agent.operations().filter((operation) => !shownActs.has(operation.id));
-  shownActs = new Set([...shownActs, ...operations.map((operation) => operation.id)]);
+  const operations = parts.agent.operations().filter((operation) => !parts.toldActs.has(operation.id));
+  for (const { id } of operations) parts.toldActs.add(id);
   show(parts, operations.map((operation) => [`${operation.guest.kind}/${operation.guest.vmid}`, operation.action, describe(operation.params), operation.state]));
 }
 
@@ -88,8 +94,8 @@ function isConverged({ agent }: StoryParts): boolean {
   return guests.length === 6 && guests.every((view) => view.result === "in_sync" || view.result === "acted");
 }
 
-function isMended(parts: StoryParts): boolean {
-  const done = parts.agent.operations().filter((operation) => !shownActs.has(operation.id) && operation.state === "succeeded");
+function isMended(parts: Story): boolean {
+  const done = parts.agent.operations().filter((operation) => !parts.toldActs.has(operation.id) && operation.state === "succeeded");
   const isAbout = (vmid: number): boolean => done.some((operation) => operation.guest.vmid === vmid);
   return isAbout(100) && isAbout(102) && isConverged(parts);
 }

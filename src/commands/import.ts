@@ -10,7 +10,7 @@ import { fileNameOf, renderGuests } from "../import/render.ts";
 import { createParts } from "../parts.ts";
 import { escapeText } from "../plan/escape.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { assertSilent } from "./import-check.ts";
 import { writeNewFiles } from "./import-files.ts";
 import { readGuests, type ReadHost } from "./import-read.ts";
@@ -46,11 +46,14 @@ async function runImport(context: CommandContext, command: Command, words: reado
   if (!vmids.ok) return complainAbout(context, vmids.error);
   const loaded = loadFor(context, command);
   if (!loaded.ok) return complainAbout(context, loaded.error);
-  const { config } = loaded.value;
+  return withDefaultsHint(context, loaded.value, await importAs(context, command, loaded.value.config, vmids.value, options));
+}
+
+async function importAs(context: CommandContext, command: Command, config: AgentConfig, vmids: ReadonlySet<number>, options: CommandOptions): Promise<ExitCode> {
   const directory = options.out === undefined ? undefined : resolve(context.workingDirectory, options.out);
-  const skipped = await declaredAlready(context, config, directory, vmids.value);
+  const skipped = await declaredAlready(context, config, directory, vmids);
   if (!skipped.ok) return complainAbout(context, skipped.error);
-  const read = await readFrom(context, config, vmids.value, new Set(skipped.value.map(({ vmid }) => vmid)));
+  const read = await readFrom(context, config, vmids, new Set(skipped.value.map(({ vmid }) => vmid)));
   if (!read.ok) return complainAbout(context, read.error);
   const { guests, facts } = read.value;
   const how: ImportOptions = { isObserved: options.observe === true, hasState: options.state };

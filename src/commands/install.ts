@@ -16,6 +16,9 @@ import { complainAbout, EXIT, type CommandContext, type ExitCode } from "./conte
 /** As wide as the widest verb. */
 const VERB_WIDTH = 6;
 
+/** No part is "." or "..", none needs quoting. */
+const PREFIX_FORM = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.+~-]+)+$/;
+
 interface InstallOptions {
   readonly prefix?: string;
   readonly root?: string;
@@ -72,11 +75,11 @@ function isDryRun({ dryRun }: InstallOptions): boolean {
 }
 
 function machineFor(context: CommandContext, options: InstallOptions, what: string): Result<Machine> {
-  for (const [flag, path] of [["--prefix", options.prefix], ["--root", options.root]] as const) {
-    if (path !== undefined && !/^\/(?:[\w.+~-]+(?:\/[\w.+~-]+)*)?$/.test(path)) return fault("command.usage", `expected an absolute path without blanks after ${flag}, found "${path}"`);
-  }
+  const { prefix, root } = options;
+  if (root?.startsWith("/") === false) return fault("command.usage", `expected an absolute path after --root, found "${root}"`);
+  if (prefix !== undefined && !PREFIX_FORM.test(prefix)) return fault("command.usage", `expected an absolute path of letters, digits and ._+~- after --prefix (it goes into the unit file), found "${prefix}"`);
   const programs = systemPrograms(context.environment["PATH"]);
-  if (options.root !== undefined) return ok({ tree: new Tree(options.root), programs, isForPackaging: true });
+  if (root !== undefined) return ok({ tree: new Tree(root), programs, isForPackaging: true });
   if (context.world.userId !== 0 && !isDryRun(options)) {
     return fault("install.failed", `expected to run as root (a user, a service and files in /etc), found uid ${context.world.userId}: sudo agent ${what}; --dry-run shows the plan, --root DIR fills a tree for packaging`);
   }

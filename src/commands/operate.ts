@@ -1,19 +1,20 @@
 import type { Command } from "commander";
+import { parseDuration } from "../config/duration.ts";
 import { askAgent } from "../control/client.ts";
 import { pause, resolveOperation, resume, type OperatorDeps } from "../control/operator.ts";
-import type { StatusReport } from "../control/report.ts";
 import type { Operation } from "../journal/types.ts";
 import { isSettled } from "../journal/types.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
+import { REVISION_SHOWN } from "../reconcile/revision.ts";
 import { acceptNewest } from "./accept-offline.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, parseDuration, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { openReadOnlyJournal } from "./read-only-journal.ts";
 import { alignColumns } from "./table.ts";
 import { withJournal } from "./with-journal.ts";
 
 /**
  * What a person tells the agent: pause, resume, accept, op. With a running agent over its socket; without
- * one, pause, resume and op take the writer lock and write the journal themselves.
+ * one they take the writer lock and write the journal themselves (`op ls` only reads it).
  */
 export function addOperateCommands(program: Command, context: CommandContext, finish: (code: ExitCode) => void): void {
   addPause(program, context, finish);
@@ -37,7 +38,7 @@ function addPause(program: Command, context: CommandContext, finish: (code: Exit
       }
       const request = { target: target.value, reason: options.reason, ...(forMs === undefined ? {} : { forMs }) };
       const done = await tell(context, command, "/v1/pause", request, (deps) => pause(deps, request));
-      if (done.ok) await warnIfUndeclared(context, command, target.value);
+      if (done.ok && isUndeclared(done.value)) context.complain(`agent: guest ${target.value} is not declared, so nothing would be done to it anyway: is the VMID right?\n`);
       finish(report(context, done, () => `${nameOf(target.value)} paused${options.for === undefined ? ' until "agent resume"' : ` for ${options.for}`}.`));
     });
   program
@@ -61,9 +62,9 @@ function addAccept(program: Command, context: CommandContext, finish: (code: Exi
       if (!loaded.ok) return finish(complainAbout(context, loaded.error));
       const { config } = loaded.value;
       const asked = await askAgent(config.socket, "/v1/accept", { revision });
-      if (asked.ok) return finish(report(context, asked, () => `Revision ${String(asked.value).slice(0, 12)} accepted.`));
+      if (asked.ok) return finish(report(context, asked, () => `Revision ${String(asked.value).slice(0, REVISION_SHOWN)} accepted.`));
       if (asked.error.code !== "control.unreachable") return finish(complainAbout(context, asked.error));
-      finish(report(context, await acceptNewest(context, loaded.value, revision), () => `Revision ${revision.slice(0, 12)} accepted; it is in force from the next run on.`));
+      finish(report(context, await acceptNewest(context, loaded.value, revision), () => `Revision ${revision.slice(0, REVISION_SHOWN)} accepted; it is in force from the next run on.`));
     });
 }
 
@@ -114,12 +115,9 @@ async function tell(context: CommandContext, command: Command, path: string, bod
   return withJournal(context, loaded.value, (journal) => offline({ journal, clock: context.world.clock }));
 }
 
-/** A mistyped vmid would be paused without effect while somebody relies on it. Nothing is said when no agent runs that would know. */
-async function warnIfUndeclared(context: CommandContext, command: Command, target: number | "all"): Promise<void> {
-  const loaded = loadFor(context, command);
-  const asked = target === "all" || !loaded.ok ? undefined : await askAgent(loaded.value.config.socket, "/v1/status");
-  if (asked?.ok !== true || (asked.value as StatusReport).guests.some((guest) => guest.vmid === target)) return;
-  context.complain(`agent: guest ${target} is not declared, so nothing would be done to it anyway: is the VMID right?\n`);
+/** A mistyped vmid would be paused without effect while somebody relies on it. Only a running agent knows. */
+function isUndeclared(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null && "isDeclared" in answer && answer.isDeclared === false;
 }
 
 function targetOf(vmid: string | undefined, isAll: boolean | undefined): Result<number | "all"> {

@@ -4,7 +4,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { askAgent } from "../control/client.ts";
 import type { OnceReport, StatusReport } from "../control/report.ts";
 import { serveAgent } from "../serve.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, untilAborted, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
 
 /** How long a running agent is given for a whole `run --once`. */
@@ -34,7 +34,7 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
   const opened = await Agent.open(onceOptions(context, config, command));
   if (!opened.ok) return complainAbout(context, opened.error);
   const agent = opened.value;
-  const stopped = new Promise<void>((resolve) => context.interrupted.addEventListener("abort", () => void agent.stop().then(resolve), { once: true }));
+  const stopped = untilAborted(context.interrupted).then(() => agent.stop());
   const progress = progressLine(context, agent);
   const report = await Promise.race([agent.runOnce(progress.tick), stopped]);
   progress.clear();

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { RunningSimulator } from "../simulator/main.ts";
-import { EXIT, type CommandContext, type ExitCode } from "./context.ts";
+import { EXIT, untilAborted, type CommandContext, type ExitCode } from "./context.ts";
 
 /** Guests beyond this make a start slow and prove nothing more. */
 const GUESTS_MAX = 20_000;
@@ -50,7 +50,7 @@ async function simulate(context: CommandContext, options: SimulateOptions): Prom
     return EXIT.error;
   }
   context.print(introduction(simulator, options, guests, seed));
-  await new Promise<void>((resolve) => context.interrupted.addEventListener("abort", () => resolve(), { once: true }));
+  await untilAborted(context.interrupted);
   await simulator.stop();
   return EXIT.done;
 }

@@ -6,6 +6,7 @@ import type { StatusReport } from "../control/report.ts";
 import { escapeText } from "../plan/escape.ts";
 import type { PlanStyle } from "../plan/render-style.ts";
 import { describePause } from "../reconcile/pauses.ts";
+import { REVISION_SHOWN } from "../reconcile/revision.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, styleFor, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
 
@@ -51,12 +52,12 @@ function renderStatus(report: StatusReport, style: PlanStyle): string {
   ].join("\n");
 }
 
-function headLines({ agent, revision, journal, guests }: StatusReport, style: PlanStyle): readonly string[] {
+function headLines({ agent, revision, journal }: StatusReport, style: PlanStyle): readonly string[] {
   const dry = agent.isDryRun ? style.warning("  DRY RUN: nothing is sent") : "";
-  const id = revision.id === "" ? "no revision yet" : `revision ${revision.id.slice(0, 12)}${revision.isHeld ? style.warning(" HELD") : ""}`;
+  const id = revision.id === "" ? "no revision yet" : `revision ${revision.id.slice(0, REVISION_SHOWN)}${revision.isHeld ? style.warning(" HELD") : ""}`;
   return [
     `${style.guest(`steward ${agent.version}`)} on ${escapeText(agent.node)}, pid ${agent.pid}, since ${agent.startedAt}${dry}`,
-    `${id}, ${guests.length} guest${guests.length === 1 ? "" : "s"} declared; journal ${journal.state}, record ${journal.head.sequence}, head ${journal.head.hash.slice(0, 16)}`,
+    `${id}, ${revision.declaredGuests} guest${revision.declaredGuests === 1 ? "" : "s"} declared; journal ${journal.state}, record ${journal.head.sequence}, head ${journal.head.hash.slice(0, 16)}`,
     ...(revision.isHeld ? [style.warning(escapeText(revision.message))] : []),
     ...(agent.configProblem === "" ? [] : [style.warning(`the newest config is not in force: ${escapeText(agent.configProblem)}`)]),
   ];

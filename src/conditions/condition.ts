@@ -59,6 +59,12 @@ export interface Condition {
   readonly observedGeneration: string;
 }
 
+/** When, and from which desired-state revision, a condition was computed. `nowMs`: wall clock. */
+export interface ConditionMoment {
+  readonly nowMs: number;
+  readonly generation: string;
+}
+
 /** A change of a condition's status or reason. */
 export interface TransitionEvent {
   readonly at: string;

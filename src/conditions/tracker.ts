@@ -2,6 +2,7 @@ import type { GuestKey } from "../guest/key.ts";
 import {
   HOST_CONDITIONS,
   type Condition,
+  type ConditionMoment,
   type ConditionStatus,
   type GuestConditionType,
   type GuestReason,
@@ -30,17 +31,18 @@ export class ConditionTracker {
   readonly #guests = new Map<number, GuestConditions>();
   readonly #events: TransitionEvent[] = [];
   readonly #onTransition: (event: TransitionEvent) => void;
+  #formatted = { ms: Number.NaN, text: "" };
 
   constructor(nowMs: number, onTransition: (event: TransitionEvent) => void) {
     this.#onTransition = onTransition;
     for (const type of Object.keys(HOST_CONDITIONS)) {
-      if (isHostConditionType(type)) this.#host.set(type, starting(type, nowMs));
+      if (isHostConditionType(type)) this.#host.set(type, starting(type, this.#formatTime(nowMs)));
     }
   }
 
-  /** Sets a host condition; `generation` is the desired-state revision it was computed from. */
-  setHost<T extends HostConditionType>(type: T, status: ConditionStatus, reason: HostReason<T>, message: string, at: { nowMs: number; generation: string }): void {
-    const before = this.#host.get(type) ?? starting(type, at.nowMs);
+  /** Sets a host condition. */
+  setHost<T extends HostConditionType>(type: T, status: ConditionStatus, reason: HostReason<T>, message: string, at: ConditionMoment): void {
+    const before = this.#host.get(type) ?? starting(type, this.#formatTime(at.nowMs));
     this.#host.set(type, this.#next(before, { status, reason, message }, at));
   }
 
@@ -51,7 +53,7 @@ export class ConditionTracker {
     status: ConditionStatus,
     reason: GuestReason<T>,
     message: string,
-    at: { nowMs: number; generation: string },
+    at: ConditionMoment,
   ): void {
     let entry = this.#guests.get(guest.vmid);
     if (entry === undefined || entry.guest.kind !== guest.kind) {
@@ -99,19 +101,21 @@ export class ConditionTracker {
     return this.#events;
   }
 
-  #first(type: GuestConditionType, now: State, at: At, guest: GuestKey): Condition {
-    const condition = build(type, now, at, formatTime(at.nowMs));
+  #first(type: GuestConditionType, now: State, at: ConditionMoment, guest: GuestKey): Condition {
+    const time = this.#formatTime(at.nowMs);
+    const condition = build(type, now, at.generation, time);
     // A guest that starts out fine is no news; one that does not is.
-    if (!isQuietStart(type, now.status)) this.#emit({ type, from: "Unknown", to: now.status, reason: now.reason, message: condition.message, at: formatTime(at.nowMs), guest });
+    if (!isQuietStart(type, now.status)) this.#emit({ type, from: "Unknown", to: now.status, reason: now.reason, message: condition.message, at: time, guest });
     return condition;
   }
 
-  #next(before: Condition, now: State, at: At, guest?: GuestKey): Condition {
+  #next(before: Condition, now: State, at: ConditionMoment, guest?: GuestKey): Condition {
     const isStatusChange = before.status !== now.status;
-    const condition = build(before.type, now, at, isStatusChange ? formatTime(at.nowMs) : before.lastTransitionTime);
+    const time = this.#formatTime(at.nowMs);
+    const condition = build(before.type, now, at.generation, isStatusChange ? time : before.lastTransitionTime);
     if (isStatusChange || before.reason !== now.reason) {
       this.#emit({
-        at: formatTime(at.nowMs),
+        at: time,
         ...(guest === undefined ? {} : { guest }),
         type: before.type,
         from: before.status,
@@ -128,6 +132,12 @@ export class ConditionTracker {
     if (this.#events.length > EVENT_COUNT_MAX) this.#events.shift();
     this.#onTransition(event);
   }
+
+  /** RFC 3339. Thousands of conditions change in the same millisecond at the start: they share one text. */
+  #formatTime(nowMs: number): string {
+    if (this.#formatted.ms !== nowMs) this.#formatted = { ms: nowMs, text: new Date(nowMs).toISOString() };
+    return this.#formatted.text;
+  }
 }
 
 interface State {
@@ -136,39 +146,26 @@ interface State {
   readonly message: string;
 }
 
-interface At {
-  readonly nowMs: number;
-  readonly generation: string;
-}
-
 /** The statuses that say "nothing to see here", per guest condition. */
 function isQuietStart(type: GuestConditionType, status: ConditionStatus): boolean {
   return type === "Synced" ? status === "True" : status === "False";
 }
 
-function build(type: Condition["type"], now: State, at: At, lastTransitionTime: string): Condition {
+function build(type: Condition["type"], now: State, generation: string, lastTransitionTime: string): Condition {
   return {
     type,
     status: now.status,
     reason: now.reason,
     message: now.message.length > MESSAGE_LENGTH_MAX ? `${now.message.slice(0, MESSAGE_LENGTH_MAX)}…` : now.message,
     lastTransitionTime,
-    observedGeneration: at.generation,
+    observedGeneration: generation,
   };
 }
 
-function starting(type: HostConditionType, nowMs: number): Condition {
-  return { type, status: "Unknown", reason: "Starting", message: "", lastTransitionTime: formatTime(nowMs), observedGeneration: "" };
+function starting(type: HostConditionType, time: string): Condition {
+  return { type, status: "Unknown", reason: "Starting", message: "", lastTransitionTime: time, observedGeneration: "" };
 }
 
 function isHostConditionType(type: string): type is HostConditionType {
   return type in HOST_CONDITIONS;
-}
-
-let lastFormatted = { ms: Number.NaN, text: "" };
-
-/** Thousands of conditions change in the same millisecond at the start: they share one text. */
-function formatTime(nowMs: number): string {
-  if (lastFormatted.ms !== nowMs) lastFormatted = { ms: nowMs, text: new Date(nowMs).toISOString() };
-  return lastFormatted.text;
 }

@@ -15,7 +15,7 @@ import { defaultTexts, isSettingKey, type SettingKey, SettingsSchema, type Setti
 import type { AgentConfig, TlsTrust } from "./types.ts";
 
 /** A settings file has some thirty lines; what is larger is another file. */
-const MAX_CONFIG_BYTES = 256 * 1024;
+const CONFIG_BYTES_MAX = 256 * 1024;
 
 export interface LoadConfigOptions {
   /** The file's path. */
@@ -79,7 +79,7 @@ function readConfigFile({ file, isFileRequired, readFile }: LoadConfigOptions): 
 }
 
 function readFileLayer(file: string, bytes: Uint8Array): LayerReading {
-  const decoded = decodeText(file, bytes, MAX_CONFIG_BYTES);
+  const decoded = decodeText(file, bytes, CONFIG_BYTES_MAX);
   if (!decoded.ok) return { layer: new Map(), problems: [{ code: "config.syntax", message: decoded.problem.message }] };
   const document = parseDocument(file, decoded.text);
   if (document.ok) return fileLayer(document.tree);

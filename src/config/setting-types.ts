@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseDuration } from "./duration.ts";
 
 /**
  * The kinds of values a setting may have, each as a schema from the text that was written (in the
@@ -20,9 +21,7 @@ export function setting<T extends v.GenericSchema<string | undefined, unknown>>(
   return v.pipe(schema, v.metadata({ ...facts }));
 }
 
-const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
-
-/** Milliseconds from `250ms`, `1s`, `10m`, `2h`, between two bounds written the same way. */
+/** Milliseconds from `250ms`, `1s`, `10m`, `2h`, `1d`, between two bounds written the same way. */
 export function duration(shortest: string, longest: string) {
   const expected = `expected a time from ${shortest} to ${longest}, such as 250ms, 1s, 10m or 2h`;
   const least = parseDuration(shortest) ?? 0;
@@ -31,14 +30,6 @@ export function duration(shortest: string, longest: string) {
     const durationMs = parseDuration(text);
     return durationMs === undefined || durationMs < least || durationMs > most ? undefined : durationMs;
   });
-}
-
-function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text);
-  if (match === null) return undefined;
-  const unit = match[2] === "ms" || match[2] === "s" || match[2] === "m" || match[2] === "h" ? match[2] : undefined;
-  const durationMs = unit === undefined ? Number.NaN : Math.round(Number(match[1]) * UNITS_MS[unit]);
-  return Number.isSafeInteger(durationMs) ? durationMs : undefined;
 }
 
 /** A whole number between two bounds, both included. */

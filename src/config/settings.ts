@@ -8,7 +8,7 @@ import { LOG_LEVELS } from "./types.ts";
  */
 
 /** Linux takes 107 bytes in sun_path; a longer socket path cannot be bound. */
-const MAX_SOCKET_PATH_BYTES = 107;
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Given by the caller, since it is a fact about this host. */
 const NODE_DEFAULT = "this host's name";
@@ -39,7 +39,7 @@ export const SettingsSchema = v.object({
   shutdownTimeout: setting(duration("1s", "1h"), { type: "duration", default: "60s", description: "How long a guest is given to shut down." }),
   dryRun: setting(truth(), { type: "true|false", default: "false", description: "Plan and report, change nothing." }),
   "server.listen": setting(listenAddress(), { type: "address", default: ":9100", description: "Where health and metrics are served. `:9100`: on every address; `127.0.0.1:9100` narrows it." }),
-  socket: setting(path(MAX_SOCKET_PATH_BYTES), { type: "path", default: "/run/steward/agent.sock", description: "The control socket of the command line." }),
+  socket: setting(path(SOCKET_PATH_BYTES_MAX), { type: "path", default: "/run/steward/agent.sock", description: "The control socket of the command line." }),
   "log.level": setting(oneOf(LOG_LEVELS), { type: LOG_LEVELS.join("|"), default: "info", description: "The least important log lines that are written." }),
   "log.format": setting(oneOf(["auto", "json", "text"]), { type: "auto|json|text", default: "auto", description: "`auto`: text on a terminal, JSON lines elsewhere." }),
 });

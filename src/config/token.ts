@@ -7,7 +7,7 @@ const OTHERS_READ_OR_WRITE = 0o066;
 const ROOT_UID = 0;
 
 /** A token has about eighty characters; what is larger is another file, and is not read. */
-const MAX_TOKEN_FILE_BYTES = 4096;
+const TOKEN_FILE_BYTES_MAX = 4096;
 
 /** `user@realm!name=uuid`, as pveum prints it. Neither part can hold what would end an HTTP header. */
 const TOKEN_FORM = /^([^\s:/!=@]+(?:@[^\s:/!=@]+)*@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+)=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$/;
@@ -68,7 +68,7 @@ export function readToken(path: string, reader: TokenReader): Result<ApiToken> {
   if (!isTrustedOwner) {
     return fault("config.insecure", `${path}: expected a token file of the agent's user (uid ${reader.userId}) or root, found one of uid ${ownerUid}; run chown on it`);
   }
-  if (sizeBytes > MAX_TOKEN_FILE_BYTES) return misshapen(path, `${sizeBytes} bytes`);
+  if (sizeBytes > TOKEN_FILE_BYTES_MAX) return misshapen(path, `${sizeBytes} bytes`);
   const read = reader.files.readFile(path);
   return read.ok ? parseToken(path, read.value) : unreadable(path, read.error.message, read.error);
 }

@@ -2,6 +2,7 @@ import type { Condition, TransitionEvent } from "../conditions/condition.ts";
 import type { JournalHead, JournalHealth, Operation } from "../journal/types.ts";
 import type { Deferred, Hold, PendingField } from "../plan/types.ts";
 import type { Pause } from "../reconcile/pauses.ts";
+import type { GuestView } from "../reconcile/types.ts";
 
 /**
  * What the control socket answers: the shapes of `-o json`, an interface. New fields may be added;
@@ -23,7 +24,13 @@ export interface StatusReport {
     /** Why the newest config is not in force; empty when it is. */
     readonly configProblem: string;
   };
-  readonly revision: { readonly id: string; readonly isHeld: boolean; readonly message: string };
+  readonly revision: {
+    readonly id: string;
+    readonly isHeld: boolean;
+    readonly message: string;
+    /** Guests it declares; `guests` below lists those that were looked at. */
+    readonly declaredGuests: number;
+  };
   readonly journal: JournalHealth & { readonly head: JournalHead };
   readonly conditions: readonly Condition[];
   readonly guests: readonly GuestReport[];
@@ -54,7 +61,29 @@ export interface OnceReport {
   /** The exit code: 0 done, nothing left · 1 error · 2 something held or deferred remains. */
   readonly exitCode: 0 | 1 | 2;
   readonly actions: readonly { readonly kind: string; readonly vmid: number; readonly action: string; readonly outcome: string; readonly keys: readonly string[] }[];
-  readonly remaining: readonly { readonly kind: string; readonly vmid: number; readonly result: string; readonly message: string }[];
+  readonly remaining: readonly RemainingReport[];
   /** Host conditions that are not as they must be, in words. */
   readonly problems: readonly string[];
+}
+
+/** A guest of which something remains, and why. */
+export interface RemainingReport {
+  readonly kind: string;
+  readonly vmid: number;
+  readonly result: string;
+  readonly message: string;
+}
+
+/** One guest as `status` shows it. */
+export function guestReport(view: GuestView, conditions: readonly Condition[]): GuestReport {
+  const { guest, plan } = view;
+  return {
+    kind: guest.kind, vmid: guest.vmid, name: view.name ?? "", runState: view.runState, result: view.result, message: view.message,
+    holds: plan?.holds ?? [], deferred: plan?.deferred ?? [], restartPending: plan?.restartPending ?? [], conditions,
+  };
+}
+
+/** One guest as `run --once` leaves it; without a message of its own its condition says what differs. */
+export function remainingReport({ guest, result, message }: GuestView, conditions: readonly Condition[]): RemainingReport {
+  return { ...guest, result, message: message || (conditions.find((condition) => condition.type === "Synced")?.message ?? "") };
 }

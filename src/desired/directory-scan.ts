@@ -4,19 +4,19 @@ import { fault, ok, type Result } from "../ports/errors.ts";
 import type { DirectoryFiles, FileReading } from "./directory-files.ts";
 
 /** Bytes in one file: some eight thousand everyday guests. Parsing this much takes about a second (nonsense a few), and nothing else runs meanwhile. */
-export const MAX_FILE_BYTES = 1024 * 1024;
+export const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Files in the directory: one a guest for a very large host. */
-export const MAX_FILES = 2_000;
+export const FILES_MAX = 2_000;
 
 /** Bytes in the whole set: bounds what is held in memory while it is read. */
-export const MAX_SET_BYTES = 32 * 1024 * 1024;
+export const SET_BYTES_MAX = 32 * 1024 * 1024;
 
 /** A file must have been left alone this long before it is believed: writers that do not rename leave half-written files behind for a moment. */
 export const SETTLE_MS = 200;
 
 /** Looks at a directory that keeps changing before giving up: about five seconds. */
-const MAX_ATTEMPTS = 25;
+const ATTEMPTS_MAX = 25;
 
 /** Files read at the same time. */
 const READ_CONCURRENCY = 8;
@@ -42,7 +42,7 @@ export interface Scan {
  * is `desired.unreadable`.
  */
 export async function scanDirectory(path: string, files: DirectoryFiles, clock: Clock): Promise<Result<Scan>> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const names = await listNames(path, files);
     if (!names.ok) return names;
     const readings = await readAll(path, names.value, files);
@@ -50,7 +50,7 @@ export async function scanDirectory(path: string, files: DirectoryFiles, clock: 
     if (waitMs === 0 && (await isUnchanged(path, names.value, readings, files))) return judgeSize(path, names.value, readings);
     await clock.sleep(waitMs === 0 ? SETTLE_MS : waitMs);
   }
-  return fault("desired.unreadable", `${path}: expected files that rest, found them changing for ${(MAX_ATTEMPTS * SETTLE_MS) / 1000} s; find out what keeps writing here`);
+  return fault("desired.unreadable", `${path}: expected files that rest, found them changing for ${(ATTEMPTS_MAX * SETTLE_MS) / 1000} s; find out what keeps writing here`);
 }
 
 /** "*.yaml", "*.yml", "*.json"; not what begins with a dot (hidden, or `..data` of a mounted set). Backups such as `a.yaml~` end otherwise. */
@@ -62,16 +62,16 @@ async function listNames(path: string, files: DirectoryFiles): Promise<Result<re
   const listed = await files.list(path);
   if (!listed.ok) return fault("desired.unreadable", `${path}: ${listed.error.message}`, listed.error.cause);
   const names = listed.value.filter(isDesiredFileName).sort();
-  if (names.length > MAX_FILES) return fault("desired.too_large", `${path}: expected at most ${MAX_FILES} files, found ${names.length}; put several guests into one file`);
+  if (names.length > FILES_MAX) return fault("desired.too_large", `${path}: expected at most ${FILES_MAX} files, found ${names.length}; put several guests into one file`);
   return ok(names);
 }
 
 async function readAll(path: string, names: readonly string[], files: DirectoryFiles): Promise<readonly FileReading[]> {
   const readings: FileReading[] = [];
-  let budgetBytes = MAX_SET_BYTES;
+  let budgetBytes = SET_BYTES_MAX;
   for (let start = 0; start < names.length; start += READ_CONCURRENCY) {
     const batch = names.slice(start, start + READ_CONCURRENCY);
-    const read = await Promise.all(batch.map((name) => files.read(joinPath(path, name), MAX_FILE_BYTES)));
+    const read = await Promise.all(batch.map((name) => files.read(joinPath(path, name), FILE_BYTES_MAX)));
     for (const reading of read) budgetBytes -= reading.content.ok ? reading.content.value.byteLength : 0;
     readings.push(...read);
     if (budgetBytes < 0) break;
@@ -95,8 +95,8 @@ async function isUnchanged(path: string, names: readonly string[], readings: rea
 }
 
 function judgeSize(path: string, names: readonly string[], readings: readonly FileReading[]): Result<Scan> {
-  if (readings.length < names.length || totalBytes(readings) > MAX_SET_BYTES) {
-    return fault("desired.too_large", `${path}: expected at most ${MAX_SET_BYTES} bytes in all files together, found more; declare less, or fewer guests a host`);
+  if (readings.length < names.length || totalBytes(readings) > SET_BYTES_MAX) {
+    return fault("desired.too_large", `${path}: expected at most ${SET_BYTES_MAX} bytes in all files together, found more; declare less, or fewer guests a host`);
   }
   const files = readings.map((reading, index) => scannedFile(joinPath(path, names[index] ?? ""), reading));
   const hash = createHash("sha256");

@@ -5,7 +5,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Result } from "../ports/errors.ts";
 import type { Log } from "../ports/log.ts";
 import { type DirectoryFiles, realDirectoryFiles } from "./directory-files.ts";
-import { MAX_FILE_BYTES, type Scan, scanDirectory, type ScannedFile } from "./directory-scan.ts";
+import { FILE_BYTES_MAX, type Scan, scanDirectory, type ScannedFile } from "./directory-scan.ts";
 import type { DesiredProblem, DesiredReport, DesiredSource, DesiredState } from "./model.ts";
 import { combineFiles, parseDesiredFile, type ParsedFile } from "./parse.ts";
 import { problemOfDocument } from "./problems.ts";
@@ -14,7 +14,7 @@ import { problemOfDocument } from "./problems.ts";
 const DEBOUNCE_MS = 100;
 
 /** Problems in one report: a person mends the first few and looks again. */
-const MAX_REPORTED_PROBLEMS = 50;
+const REPORTED_PROBLEMS_MAX = 50;
 
 /** How often content is compared by itself: finds what the watch misses (a new directory by the old name, network file systems). */
 export const DEFAULT_RECHECK_INTERVAL_MS = 5_000;
@@ -204,7 +204,7 @@ class DirectorySource implements DesiredSource {
 function parseScanned(file: ScannedFile): ParsedFile {
   const name = printableName(file.path);
   if (!file.content.ok) return { guests: [], problems: [toProblem({ ...file.content.error, message: `${name}: ${file.content.error.message}` })] };
-  const decoded = decodeText(file.path, file.content.value, MAX_FILE_BYTES);
+  const decoded = decodeText(file.path, file.content.value, FILE_BYTES_MAX);
   if (!decoded.ok) return { guests: [], problems: [problemOfDocument(decoded.problem)] };
   return parseDesiredFile({ name: file.path, text: decoded.text });
 }
@@ -225,7 +225,7 @@ function fingerprintOfScan(scan: Result<Scan>): string {
 }
 
 function limitProblems(path: string, problems: readonly DesiredProblem[]): readonly DesiredProblem[] {
-  const [first, ...rest] = problems.slice(MAX_REPORTED_PROBLEMS);
+  const [first, ...rest] = problems.slice(REPORTED_PROBLEMS_MAX);
   if (first === undefined) return problems;
-  return [...problems.slice(0, MAX_REPORTED_PROBLEMS), { code: first.code, message: `${path}: and ${rest.length + 1} more; mend these first` }];
+  return [...problems.slice(0, REPORTED_PROBLEMS_MAX), { code: first.code, message: `${path}: and ${rest.length + 1} more; mend these first` }];
 }

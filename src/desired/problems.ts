@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import { type DocumentProblem, type DocumentTree, formatPosition, MAX_PROBLEMS, offsetOf } from "../document/document.ts";
+import { type DocumentProblem, type DocumentTree, formatPosition, PROBLEMS_MAX, offsetOf } from "../document/document.ts";
 import { suggestName } from "../document/nearest.ts";
 import { unreachable } from "../ports/errors.ts";
 import type { DesiredProblem } from "./model.ts";
@@ -15,9 +15,9 @@ const GUEST_FIELDS = ["vmid", "kind", "mode", "state", "config"] as const;
 const QUOTED_FIELDS = new Set(["version", "vmid", "kind", "mode", "state"]);
 
 /** Found values are quoted up to here; longer ones are cut. */
-const MAX_QUOTED_LENGTH = 40;
+const QUOTED_LENGTH_MAX = 40;
 
-/** A schema's issues as problems with places, in the order of the file, at most MAX_PROBLEMS. */
+/** A schema's issues as problems with places, in the order of the file, at most PROBLEMS_MAX. */
 export function problemsOfIssues(tree: DocumentTree, issues: readonly Issue[]): DesiredProblem[] {
   const placed = issues.flatMap((issue) => leafIssues(issue, [])).map(({ issue, path }) => {
     const isUnknown = issue.type === "never";
@@ -25,7 +25,7 @@ export function problemsOfIssues(tree: DocumentTree, issues: readonly Issue[]): 
     return { offset, issue, path };
   });
   placed.sort((left, right) => left.offset - right.offset);
-  return placed.slice(0, MAX_PROBLEMS).map(({ offset, issue, path }) => {
+  return placed.slice(0, PROBLEMS_MAX).map(({ offset, issue, path }) => {
     const where = formatPosition(tree.positionAt(offset));
     return issue.type === "never" ? unknownField(where, path) : wrongValue(where, path, issue);
   });
@@ -114,7 +114,7 @@ function describe(input: unknown, mayQuote: boolean): string {
   if (typeof input === "object") return "a map";
   if (!mayQuote) return typeof input === "string" ? "text" : `a ${typeof input}`;
   const text = JSON.stringify(input);
-  return text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text;
+  return text.length > QUOTED_LENGTH_MAX ? `${text.slice(0, QUOTED_LENGTH_MAX)}…` : text;
 }
 
 /** ["guests", 3, "config", "net0"] → "guests[3].config.net0". */

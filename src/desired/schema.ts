@@ -11,10 +11,10 @@ import { DESIRED_MODES, DESIRED_RUN_STATES } from "./model.ts";
 const FORMAT_VERSION = 1;
 
 /** Guests in one file. The largest host planned for runs a few thousand; a file beyond this is a generator gone wrong. */
-export const MAX_GUESTS_PER_FILE = 10_000;
+export const GUESTS_PER_FILE_MAX = 10_000;
 
 /** Longest name of a key. Proxmox's longest today has 26 characters. */
-const MAX_KEY_LENGTH = 64;
+const KEY_LENGTH_MAX = 64;
 
 /** Fields that will mean something one day: refused by name, so that nobody believes they work already. */
 export const RESERVED_GUEST_FIELDS = ["stop", "restart", "create", "bootstrap", "requires", "beforeDestroy", "allowEmptyFrontend"] as const;
@@ -29,7 +29,7 @@ const aMap = (expected: string) => v.custom<Record<string, unknown>>(isMap, expe
 /** A name as Proxmox writes them: `net0`, `mbps_rd`, `allow-ksm`. Raw `lxc.` keys cannot be set through the API. */
 const KeySchema = v.pipe(
   v.string(),
-  v.maxLength(MAX_KEY_LENGTH, `expected a key of at most ${MAX_KEY_LENGTH} characters`),
+  v.maxLength(KEY_LENGTH_MAX, `expected a key of at most ${KEY_LENGTH_MAX} characters`),
   v.regex(/^[a-z][a-z0-9_-]*$/, "expected a Proxmox key: lower-case letters, digits, `_` and `-`, starting with a letter"),
 );
 
@@ -86,7 +86,7 @@ export const FileSchema = v.pipe(
       version: v.pipe(v.literal(FORMAT_VERSION, `expected ${FORMAT_VERSION}, the only format this version reads`), v.description("The format of this file.")),
       guests: v.pipe(
         v.array(GuestSchema, GUESTS_EXPECTED),
-        v.maxLength(MAX_GUESTS_PER_FILE, `expected at most ${MAX_GUESTS_PER_FILE} guests a file; split it over several`),
+        v.maxLength(GUESTS_PER_FILE_MAX, `expected at most ${GUESTS_PER_FILE_MAX} guests a file; split it over several`),
         v.description("The guests this file declares."),
       ),
     },

@@ -56,13 +56,13 @@ export type DocumentResult =
   | { readonly ok: false; readonly problems: readonly DocumentProblem[] };
 
 /** Containers inside one another. A guest needs five; the rest is room, far below where a parser's stack ends. */
-export const MAX_DEPTH = 32;
+export const DEPTH_MAX = 32;
 
 /** Nodes in a tree, counted with every alias written out, so that nested aliases cannot multiply. A 1 MiB text cannot hold more without them. */
-export const MAX_NODES = 600_000;
+export const NODES_MAX = 600_000;
 
 /** Problems told for one file: enough to mend it in one go, few enough to read. */
-export const MAX_PROBLEMS = 20;
+export const PROBLEMS_MAX = 20;
 
 /** "file:line:col", as editors and terminals understand it. */
 export function formatPosition(position: DocumentPosition): string {

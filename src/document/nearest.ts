@@ -1,12 +1,12 @@
 /** Names longer than this are not compared: nobody mistypes one, and the cost grows with the square. */
-const MAX_COMPARED_LENGTH = 64;
+const COMPARED_LENGTH_MAX = 64;
 
 /**
  * The candidate that `name` was probably meant to be, or undefined when none is close: at most a
  * third of its letters wrong, ignoring case and separators. Ties go to the first candidate.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
-  if (name.length > MAX_COMPARED_LENGTH) return undefined;
+  if (name.length > COMPARED_LENGTH_MAX) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument as parseYaml } from "yaml";
 import type { Alias, Document, Pair, Scalar, YAMLError, YAMLMap, YAMLSeq } from "yaml";
-import { type DocumentNode, type DocumentPosition, type DocumentProblem, type DocumentResult, formatPosition, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, type MapEntry } from "./document.ts";
+import { type DocumentNode, type DocumentPosition, type DocumentProblem, type DocumentResult, formatPosition, DEPTH_MAX, NODES_MAX, PROBLEMS_MAX, type MapEntry } from "./document.ts";
 import { syntaxMessage } from "./syntax-message.ts";
 
 /** Keys that mean something to plain objects themselves; no setting or Proxmox key is called so. */
@@ -44,8 +44,8 @@ function syntaxProblems(file: string, text: string, yaml: Document.Parsed, say: 
   const found: YAMLError[] = [...yaml.errors, ...yaml.warnings];
   found.sort((left, right) => left.pos[0] - right.pos[0]);
   // One unclosed bracket inside another is one thing to mend: the same words for the same place are said once.
-  const said = new Map(found.slice(0, MAX_PROBLEMS * 10).map((error) => [`${error.pos[0]} ${error.code}`, error] as const));
-  const problems = [...said.values()].slice(0, MAX_PROBLEMS).map((error) => say("syntax", error.pos[0], syntaxMessage(error)));
+  const said = new Map(found.slice(0, PROBLEMS_MAX * 10).map((error) => [`${error.pos[0]} ${error.code}`, error] as const));
+  const problems = [...said.values()].slice(0, PROBLEMS_MAX).map((error) => say("syntax", error.pos[0], syntaxMessage(error)));
   if (problems.length > 0) return problems;
   const explicitVersion = yaml.directives.yaml;
   if (explicitVersion.explicit === true && explicitVersion.version !== "1.2") {
@@ -88,8 +88,8 @@ class Builder {
   /** undefined: refused, and `problems` says why. */
   build(node: unknown, depth: number): DocumentNode | undefined {
     const offset = offsetOfNode(node);
-    if (this.problems.length >= MAX_PROBLEMS) return undefined;
-    if (depth > MAX_DEPTH) return this.#refuse("too_large", offset, `expected at most ${MAX_DEPTH} levels, found more`);
+    if (this.problems.length >= PROBLEMS_MAX) return undefined;
+    if (depth > DEPTH_MAX) return this.#refuse("too_large", offset, `expected at most ${DEPTH_MAX} levels, found more`);
     if (isAlias(node)) return this.#alias(node, offset);
     const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
     if (anchor !== undefined) this.#anchors.set(anchor, "open");
@@ -113,7 +113,7 @@ class Builder {
     if (target === undefined) return this.#refuse("syntax", offset, "expected an alias of an anchor further up, found one that no anchor has");
     if (target === "open") return this.#refuse("syntax", offset, "expected an alias of something complete, found one of what contains it");
     this.#size += target.size;
-    if (this.#size > MAX_NODES) return this.#refuse("too_large", offset, `expected at most ${MAX_NODES} values with aliases written out, found more`);
+    if (this.#size > NODES_MAX) return this.#refuse("too_large", offset, `expected at most ${NODES_MAX} values with aliases written out, found more`);
     return target.node;
   }
 
@@ -154,7 +154,7 @@ class Builder {
   }
 
   #refuse(kind: DocumentProblem["kind"], offset: number, message: string): undefined {
-    if (this.problems.length < MAX_PROBLEMS) this.problems.push(this.#say(kind, offset, message));
+    if (this.problems.length < PROBLEMS_MAX) this.problems.push(this.#say(kind, offset, message));
     return undefined;
   }
 }

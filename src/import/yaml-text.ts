@@ -24,7 +24,7 @@ export function entryLines(key: string, value: DeclaredValue): readonly string[]
   if (typeof value === "string" && isBlock(value)) return [`${key}: ${blockHeader(value)}`, ...blockLines(value)];
   const line = `${key}: ${flowText(value)}`;
   if (line.length <= FLOW_LENGTH_MAX || !isMap(value)) return [line];
-  return [`${key}:`, ...Object.entries(value).map(([subKey, sub]) => `${STEP}${subKey}: ${flowText(sub)}`)];
+  return [`${key}:`, ...Object.entries(value).map(([subKey, sub]) => `${STEP}${scalarText(subKey)}: ${flowText(sub)}`)];
 }
 
 /** A value in one line. */
@@ -33,7 +33,7 @@ export function flowText(value: DeclaredValue): string {
   if (typeof value === "string") return scalarText(value);
   if (typeof value !== "object") return String(value);
   if (!isMap(value)) return `[${value.map(flowText).join(", ")}]`;
-  return `{ ${Object.entries(value).map(([key, sub]) => `${key}: ${flowText(sub)}`).join(", ")} }`;
+  return `{ ${Object.entries(value).map(([key, sub]) => `${scalarText(key)}: ${flowText(sub)}`).join(", ")} }`;
 }
 
 function isMap(value: DeclaredValue): value is DeclaredMap {

@@ -39,8 +39,8 @@ export function quoted(text: string): string {
 }
 
 /** One line that no shell reads anything into. */
-export function plainText(text: string): string {
-  return text.replace(/\s+/g, " ").replaceAll("'", "’").replaceAll("\\", "/");
+function plainText(text: string): string {
+  return text.replace(/[\s\p{Cc}]+/gu, " ").replaceAll("'", "’").replaceAll("\\", "/");
 }
 
 /** A program's name as part of a function's name. */

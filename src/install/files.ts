@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { idsOf } from "./accounts.ts";
 import type { OwnDirectory, Owner, ShippedFile } from "./layout.ts";
 import { change, keep, leave, type Step } from "./step.ts";
@@ -93,10 +92,4 @@ export function removeEmptyStep(tree: Tree, paths: readonly string[]): readonly 
   const there = paths.filter((path) => tree.look(path)?.kind === "directory").sort((a, b) => b.length - a.length);
   if (there.length === 0) return [];
   return there.map((path) => change("remove", path, "if it is empty", () => tree.removeEmpty(path)));
-}
-
-/** The directories above a path, up to the root. */
-export function parentsOf(path: string): readonly string[] {
-  const parent = dirname(path);
-  return parent === path ? [] : [parent, ...parentsOf(parent)];
 }

@@ -1,4 +1,4 @@
-import { RECORD_FILE } from "./layout.ts";
+import { CONFIG_DIRECTORY, RECORD_FILE } from "./layout.ts";
 import type { Tree } from "./tree.ts";
 
 const RECORD_MODE = 0o644;
@@ -37,7 +37,8 @@ export class Recorder {
   }
 
   write(): void {
-    if (!this.#isNew) return;
+    // Something else stands where its directory belongs: the step that found it has said so.
+    if (!this.#isNew || (this.#tree.look(CONFIG_DIRECTORY)?.kind ?? "directory") !== "directory") return;
     this.#tree.makeParents(RECORD_FILE);
     this.#tree.write(RECORD_FILE, [...this.#lines].sort().map((line) => `${line}\n`).join(""), RECORD_MODE, undefined);
   }

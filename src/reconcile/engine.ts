@@ -1,11 +1,12 @@
 import type { DesiredState } from "../desired/model.ts";
-import { isHeldByBlastRadius } from "../plan/blast-radius.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
-import { GuestRunner, type Survey } from "./guest-runner.ts";
+import { GuestRunner } from "./guest-runner.ts";
 import { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import type { Pause } from "./pauses.ts";
-import { REVISION_SHOWN, RevisionGate } from "./revision.ts";
+import { ReadCycle } from "./read-cycle.ts";
+import { RevisionGate } from "./revision.ts";
+import { RevisionJudge } from "./revision-judge.ts";
 import type { SelftestReport } from "./selftest.ts";
 import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
 
@@ -16,14 +17,17 @@ import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
  * just a failed pass. Health, metrics and the command line read it; they never reach in.
  */
 
-/** Configs re-read in one poll where changes do not announce themselves. */
-export const REREADS_PER_POLL_MAX = 50;
-
 /** A journal that cannot be written is tried again, and a healthy one looks at its disk, this often. */
 const JOURNAL_RETRY_MS = 3_000;
 
 /** How often `run --once` looks whether what only needs time is over. */
 const ONCE_RECHECK_MS = 1_000;
+
+/** How often `run --once` looks whether the lanes are empty, and a person sees it move. */
+const ONCE_PROGRESS_MS = 10;
+
+/** How often a stop looks whether the running acts have ended. */
+const STOP_RECHECK_MS = 20;
 
 export class Engine {
   readonly #deps: EngineDeps;
@@ -31,20 +35,18 @@ export class Engine {
   readonly #revision: RevisionGate;
   readonly #conditions: HostConditions;
   readonly #runner: GuestRunner;
+  readonly #judge: RevisionJudge;
+  readonly #cycle: ReadCycle;
   readonly #stopActing = new AbortController();
   readonly #stopWaiting = new AbortController();
   #wake: (() => void) | undefined;
   #snapshot: HostSnapshot | undefined;
   #facts: HostFacts | undefined;
   #isFirstReadDone = false;
-  /** The revision that was surveyed last, and whether only guests that could not be read made it too large. */
-  #surveyed: { readonly revision: string; readonly isProvisional: boolean } | undefined;
   #isDesiredDue = true;
   #isResyncDue = true;
   #lastResyncMs = Number.NEGATIVE_INFINITY;
   #lastJournalTryMs = Number.NEGATIVE_INFINITY;
-  #rereadCursor = 0;
-  #cycleStartedMs: number | undefined;
   #lastProgressMs: number;
   #loop: Promise<void> | undefined;
   /** Passes never overlap, whoever asks for one. */
@@ -70,6 +72,8 @@ export class Engine {
         this.#isResyncDue = true;
       },
     });
+    this.#judge = new RevisionJudge(this.#revision, settings, deps.log, (desired) => this.#runner.survey(desired));
+    this.#cycle = new ReadCycle(deps.clock, (seconds) => deps.observer.cycled(seconds));
   }
 
   /** Starts the loop: a pass every poll interval, a full one every resync interval. */
@@ -89,7 +93,7 @@ export class Engine {
     const cancel = this.#deps.clock.schedule(timeoutMs, () => this.#stopWaiting.abort());
     // A pass may hang on requests that each have their own timeout; it reads only, so it is not waited for longer.
     await Promise.race([this.#loop, aborted(this.#stopWaiting.signal)]);
-    while (this.#runner.actsRunning() > 0 && !this.#stopWaiting.signal.aborted) await this.#deps.clock.sleep(20, this.#stopWaiting.signal);
+    while (this.#runner.actsRunning() > 0 && !this.#stopWaiting.signal.aborted) await this.#deps.clock.sleep(STOP_RECHECK_MS, this.#stopWaiting.signal);
     cancel();
     this.#stopWaiting.abort();
   }
@@ -101,7 +105,7 @@ export class Engine {
       this.requestResync();
       await this.#pass();
       while (this.#deps.lanes.depth() > 0 && !this.#stopWaiting.signal.aborted) {
-        await this.#deps.clock.sleep(10, this.#stopWaiting.signal);
+        await this.#deps.clock.sleep(ONCE_PROGRESS_MS, this.#stopWaiting.signal);
         onProgress();
       }
       const isOver = this.#deps.clock.monotonic() >= deadlineMs || this.#stopActing.signal.aborted;
@@ -324,60 +328,19 @@ export class Engine {
     for (const conflict of conflicts) this.#runner.noteConflict(conflict);
   }
 
-  /**
-   * The first pass, and each revision that was never in force: reads every declared guest, sends nothing,
-   * counts whom the revision would change. A guest that cannot be read counts as changed; where that
-   * alone made the revision too large it is judged again by the next full read. False: Proxmox itself
-   * could not be reached, so nothing is judged yet.
-   */
+  /** False: Proxmox itself could not be reached, so nothing is judged yet. */
   async #judgeRevision(state: DesiredState, isResync: boolean): Promise<boolean> {
-    if (this.#needsSurvey(state, isResync)) {
-      const surveyed = await Promise.all([...state.guests.values()].map((desired) => this.#runner.survey(desired)));
-      if (surveyed.some((guest) => guest.isHostTrouble)) return false;
-      // A person may have accepted it meanwhile.
-      if (this.#revision.standing() !== "accepted") await this.#decide(state, surveyed);
-    }
-    this.#conditions.revision(this.#revision);
-    return true;
-  }
-
-  #needsSurvey(state: DesiredState, isResync: boolean): boolean {
-    if (!this.#isFirstReadDone) return true;
-    const isSurveyed = this.#surveyed?.revision === state.revision;
-    switch (this.#revision.standing()) {
-      case "accepted":
-        return false;
-      case "undecided":
-        return !isSurveyed;
-      case "held":
-        return isSurveyed && this.#surveyed?.isProvisional === true && isResync;
-    }
-  }
-
-  async #decide(state: DesiredState, surveyed: readonly Survey[]): Promise<void> {
-    const { maxAffectedPercent, isDryRun } = this.#settings;
-    const hostGuests = this.#snapshot?.guests.size ?? 0;
-    const shown = state.revision.slice(0, REVISION_SHOWN);
-    const isTooLarge = (affected: number): boolean => isHeldByBlastRadius({ affected, hostGuests, maxAffectedPercent });
-    const affected = surveyed.filter((guest) => guest.isAffected).length;
-    const unreadable = surveyed.filter((guest) => guest.isUnreadable).length;
-    this.#surveyed = { revision: state.revision, isProvisional: isTooLarge(affected) && !isTooLarge(affected - unreadable) };
-    if (isTooLarge(affected)) {
-      return this.#revision.hold(
-        `revision ${shown} would change ${affected} of ${hostGuests} guests${unreadable === 0 ? "" : ` (${unreadable} cannot be read and count as changed)`}, ` +
-          `the limit is ${maxAffectedPercent} % (maxAffectedPercent); ` +
-          `look at it with "agent plan", then let it through with "agent accept ${shown}"`,
-      );
-    }
-    if (isDryRun) return;
-    const accepted = await this.#revision.accept();
-    if (!accepted.ok) this.#deps.log.warn("the accepted revision could not be journaled; it is judged again after a restart", { error: accepted.error.message });
+    const pass = { isFirstRead: !this.#isFirstReadDone, isResync, hostGuestCount: this.#snapshot?.guests.size ?? 0 };
+    const isJudged = await this.#judge.judge(state, pass);
+    if (isJudged) this.#conditions.revision(this.#revision);
+    return isJudged;
   }
 
   #wakeGuests(vmids: readonly number[], isResync: boolean, changed: ReadonlySet<number>): void {
     for (const vmid of vmids) if (isResync || changed.has(vmid) || this.#runner.isDue(vmid)) this.#runner.wake(vmid);
-    if (isResync) this.#cycleStartedMs = this.#deps.clock.monotonic();
-    else if (!this.#deps.source.announcesConfigChanges) this.#rereadSome(vmids);
+    if (isResync) return this.#cycle.begin();
+    if (this.#deps.source.announcesConfigChanges) return;
+    for (const vmid of this.#cycle.next(vmids)) if (!this.#runner.isBackedOff(vmid)) this.#runner.wake(vmid);
   }
 
   /** What waits for a person is looked at again when something changed, not at every poll. */
@@ -385,23 +348,6 @@ export class Engine {
     for (const { state, guest } of this.#deps.journal.openOperations()) {
       if (state !== "unknown" || isResync || changed.has(guest.vmid)) this.#runner.wake(guest.vmid);
     }
-  }
-
-  /** Off the host nothing announces a config edit: every declared guest is re-read in turn. */
-  #rereadSome(vmids: readonly number[]): void {
-    const count = Math.min(REREADS_PER_POLL_MAX, vmids.length);
-    for (let step = 0; step < count; step++) {
-      const vmid = vmids[this.#rereadCursor % vmids.length];
-      this.#rereadCursor += 1;
-      if (vmid !== undefined && !this.#runner.isBackedOff(vmid)) this.#runner.wake(vmid);
-      if (this.#rereadCursor % vmids.length === 0) this.#cycled();
-    }
-  }
-
-  #cycled(): void {
-    const nowMs = this.#deps.clock.monotonic();
-    if (this.#cycleStartedMs !== undefined) this.#deps.observer.cycled((nowMs - this.#cycleStartedMs) / 1000);
-    this.#cycleStartedMs = nowMs;
   }
 
   #progressed(): void {

@@ -1,4 +1,4 @@
-import type { ConditionStatus, GuestConditionType, GuestReason } from "../conditions/condition.ts";
+import type { ConditionMoment, ConditionStatus, GuestConditionType, GuestReason } from "../conditions/condition.ts";
 import type { ConditionTracker } from "../conditions/tracker.ts";
 import type { DesiredGuest } from "../desired/model.ts";
 import { isSecretKey } from "../plan/keys.ts";
@@ -34,7 +34,7 @@ interface Verdict<T extends GuestConditionType> {
 }
 
 /** Writes a guest's conditions, once per reconcile. */
-export function recordConditions(tracker: ConditionTracker, outcome: GuestOutcome, at: { nowMs: number; generation: string }): void {
+export function recordConditions(tracker: ConditionTracker, outcome: GuestOutcome, at: ConditionMoment): void {
   const { desired } = outcome;
   const synced = syncedOf(outcome);
   tracker.setGuest(desired, "Synced", synced.status, synced.reason, synced.message, at);
@@ -57,7 +57,7 @@ export function recordConditions(tracker: ConditionTracker, outcome: GuestOutcom
  * Drift was found and is about to be mended: the event that says what was mended. A guest that was not
  * in sync before has its reason on record already; a retry is no news.
  */
-export function recordDrift(tracker: ConditionTracker, plan: GuestPlan, at: { nowMs: number; generation: string }): void {
+export function recordDrift(tracker: ConditionTracker, plan: GuestPlan, at: ConditionMoment): void {
   if ((tracker.guestCondition(plan.guest.vmid, "Synced")?.status ?? "True") !== "True") return;
   tracker.setGuest(plan.guest, "Synced", "False", "Drifted", differencesOf(plan), at);
 }

@@ -1,26 +1,29 @@
+import type { ConditionMoment } from "../conditions/condition.ts";
 import type { DesiredConflict, DesiredGuest } from "../desired/model.ts";
 import type { ApprovedAction } from "../gate/types.ts";
-import { formatGuestKey, type GuestKey } from "../guest/key.ts";
+import { formatGuestKey } from "../guest/key.ts";
 import { Limiter, type Release } from "../lanes/limiter.ts";
 import { countAffected } from "../plan/blast-radius.ts";
 import { PlanCache } from "../plan/plan-cache.ts";
 import { planConflict } from "../plan/plan-guest.ts";
-import type { HoldReason } from "../plan/types.ts";
 import { fault, type Result } from "../ports/errors.ts";
 import type { ProxmoxFault } from "../ports/proxmox-api.ts";
 import { Backoff } from "../schedule/backoff.ts";
 import { Restarts } from "../schedule/restarts.ts";
 import type { ActResult } from "./act.ts";
-import { recordConditions, recordDrift, type ReconcileResult } from "./guest-conditions.ts";
-import { reconcileGuest, type ActBarrier, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
+import { ActLimits } from "./act-limits.ts";
+import { recordConditions, recordDrift } from "./guest-conditions.ts";
+import { reconcileGuest, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
+import { GuestRecords } from "./guest-records.ts";
 import type { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import { lookAtGuest } from "./look.ts";
-import { observeGuest } from "./observe.ts";
 import { isDeclaredAlike, type RevisionGate } from "./revision.ts";
+import type { Survey } from "./revision-judge.ts";
 import { bareDeclaration, guestKeyOf } from "./settle.ts";
 import { restoreLeftover, runSelftest, type SelftestContext, type SelftestReport } from "./selftest.ts";
 import { markedGuests } from "./selftest-mark.ts";
+import { observeForSettling } from "./settle-observation.ts";
 import { SettleWindows } from "./settle-windows.ts";
 import { Situations } from "./situations.ts";
 import { UnrecordedActs } from "./unrecorded-acts.ts";
@@ -29,35 +32,11 @@ import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
 /** Guests read at the same time by a survey or a burst of wake-ups; the client bounds requests further. */
 const CONCURRENT_LOOKS_MAX = 64;
 
-/** Ends of a shutdown's task that say nothing about the guest: it was never asked, or somebody stopped the asking. */
+/**
+ * Ends of a shutdown's task that say nothing about the guest: it was never asked (its file lock was
+ * taken, as in test/recorded/07-power.txt; or it is locked), or somebody stopped the asking.
+ */
 const SHUTDOWN_NOT_ASKED = /can't lock file|is locked|received interrupt/;
-
-/** Results of a guest's own trouble, with which it is not going to be started now: nobody waits for it. */
-const NOT_STARTING: ReadonlySet<ReconcileResult> = new Set(["settling", "unknown", "unreadable", "failed", "missing", "conflict"]);
-
-/** Holds that end for all guests at once: their order counts when that moment comes. */
-const SHARED_HOLDS: ReadonlySet<HoldReason> = new Set(["WaitingForOrder", "BulkTask"]);
-
-interface GuestRecord {
-  readonly view: GuestView;
-  /** The declaration it was reconciled with. */
-  readonly desired: DesiredGuest;
-  /** Wants another look at the next poll (held, settling). */
-  readonly isWaiting: boolean;
-  /** Failed: another look when the backoff allows. */
-  readonly isBackedOff: boolean;
-  /** It failed for a reason that is not the guest's. */
-  readonly isHostTrouble: boolean;
-}
-
-/** What a look at a guest says about a revision. */
-export interface Survey {
-  /** It would be changed, or cannot be read. */
-  readonly isAffected: boolean;
-  readonly isUnreadable: boolean;
-  /** It could not be read for a reason that is not its own. */
-  readonly isHostTrouble: boolean;
-}
 
 /** What the runner needs of the engine's loop. */
 export interface RunnerWorld {
@@ -88,9 +67,8 @@ export class GuestRunner {
   readonly #restarts: Restarts;
   readonly #cache = new PlanCache();
   readonly #looks = new Limiter(CONCURRENT_LOOKS_MAX);
-  readonly #acts: Limiter;
-  readonly #starts: Limiter;
-  readonly #records = new Map<number, GuestRecord>();
+  readonly #limits: ActLimits;
+  readonly #records = new GuestRecords();
   readonly #windows: SettleWindows;
   readonly #unrecorded: UnrecordedActs;
   #hasRetained = false;
@@ -102,8 +80,10 @@ export class GuestRunner {
     this.#world = world;
     this.#backoff = new Backoff(deps.clock, deps.random);
     this.#restarts = new Restarts(deps.clock);
-    this.#acts = new Limiter(settings.maxConcurrentActs);
-    this.#starts = new Limiter(settings.maxConcurrentStarts);
+    this.#limits = new ActLimits({
+      settings, journal: deps.journal, revision: world.revision, stopActing: world.stopActing,
+      records: this.#records, backoff: this.#backoff, restarts: this.#restarts,
+    });
     this.#windows = new SettleWindows(deps.clock, settings.requestTimeoutMs);
     this.#unrecorded = new UnrecordedActs(deps.clock, this.#windows.windowMs);
     this.situations = new Situations({
@@ -117,7 +97,7 @@ export class GuestRunner {
 
   /** Every guest that was reconciled, by vmid. */
   views(): readonly GuestView[] {
-    return [...this.#records.values()].map((record) => record.view).sort((a, b) => a.guest.vmid - b.guest.vmid);
+    return this.#records.views();
   }
 
   backoffCount(): number {
@@ -126,7 +106,7 @@ export class GuestRunner {
 
   /** Acts that are being sent or awaited. */
   actsRunning(): number {
-    return this.#acts.inUse;
+    return this.#limits.actsRunning();
   }
 
   /** Does this guest want another look although nothing announced a change? */
@@ -141,9 +121,7 @@ export class GuestRunner {
 
   /** For `run --once`: is there a guest for which only time is missing? */
   hasUnfinished(): boolean {
-    return [...this.#records.values()].some(
-      ({ view }) => view.result === "settling" || view.plan?.holds.some((hold) => hold.reason === "WaitingForOrder") === true,
-    );
+    return this.#records.hasUnfinished();
   }
 
   /** Wakes one guest: at most one waiting reconcile per lane, further wake-ups join it. */
@@ -160,7 +138,7 @@ export class GuestRunner {
   /** A round trip on one guest, as a job in its lane; counts as an act, so that stopping waits for it. */
   async selftest(vmid: number): Promise<Result<SelftestReport>> {
     const submitted = this.#deps.lanes.submit(vmid, async (): Promise<Result<SelftestReport>> => {
-      const release = await this.#acts.acquire(this.#world.stopActing);
+      const release = await this.#limits.acquireAct();
       if (release === undefined) return fault("control.refused", "the agent is stopping; nothing was sent");
       return runSelftest(this.#selftestContext(), vmid).finally(release);
     });
@@ -173,22 +151,27 @@ export class GuestRunner {
   restoreSelftests(): void {
     if (this.#settings.isDryRun) return;
     for (const vmid of markedGuests(this.#deps.journal)) {
-      if (this.situations.pausedReason(vmid) === undefined) this.#deps.lanes.submit(vmid, () => this.#restoreSelftest(vmid), { collapse: "selftest" });
+      if (this.situations.pausedReason(vmid) !== undefined) continue;
+      const submitted = this.#deps.lanes.submit(vmid, () => this.#restoreSelftest(vmid), { collapse: "selftest" });
+      if (!submitted.ok) continue;
+      void submitted.value.done.then((outcome) => {
+        if (!outcome.ok) this.#deps.log.error("putting back a selftest's description failed unexpectedly", { vmid, error: textOf(outcome.error) });
+      });
     }
   }
 
   /** A person asked for everything to be tried now. */
   forgetBackoffs(): void {
-    for (const vmid of this.#records.keys()) this.#backoff.forget(vmid);
+    for (const vmid of this.#records.vmids()) this.#backoff.forget(vmid);
   }
 
   /** Forgets guests that are not declared any more; the first time also those of an engine before this one. */
   retain(isKept: (vmid: number) => boolean): void {
-    const known = this.#hasRetained ? [...this.#records.keys()] : this.#deps.tracker.guests().map(({ guest }) => guest.vmid);
+    const known = this.#hasRetained ? this.#records.vmids() : this.#deps.tracker.guests().map(({ guest }) => guest.vmid);
     this.#hasRetained = true;
     for (const vmid of known) {
       if (isKept(vmid)) continue;
-      this.#records.delete(vmid);
+      this.#records.forget(vmid);
       this.#backoff.forget(vmid);
       this.situations.forget(vmid);
       this.#restarts.forget(vmid);
@@ -285,7 +268,7 @@ export class GuestRunner {
     observer.reconciled(outcome.result, seconds);
   }
 
-  #at(): { nowMs: number; generation: string } {
+  #at(): ConditionMoment {
     return { nowMs: this.#deps.clock.now(), generation: this.#world.revision.newest()?.revision ?? "" };
   }
 
@@ -318,18 +301,18 @@ export class GuestRunner {
         facts: this.#facts(),
         tokenUser: this.#deps.tokenUser(),
         windowRemainingMs: (operation) => this.#windows.remainingMs(operation),
-        observe: (guest) => this.#observeForSettling(guest),
+        observe: async (guest) => observeForSettling(api, this.#facts(), await this.#freshSnapshot(), guest),
       },
       snapshot: () => this.#snapshot(),
       facts: () => this.#facts(),
       freshSnapshot: () => this.#freshSnapshot(),
       situationOf: (desired, snapshot) => this.situations.of(desired, snapshot),
       openOperationsOf: (vmid) => journal.openOperations().filter((operation) => operation.guest.vmid === vmid),
-      actBarrier: (desired, action) => this.#actBarrier(desired, action),
+      actBarrier: (desired, action) => this.#limits.barrierOf(desired, action),
       acquireSlot: (action) => {
         // Acts may take minutes; the place for reading is for those who read.
         releaseLook();
-        return this.#acquireSlot(action);
+        return this.#limits.acquireFor(action);
       },
       hadDeferred: (vmid) => (this.#records.get(vmid)?.view.plan?.deferred.length ?? 0) > 0,
       isStopping: () => this.#world.stopActing.aborted,
@@ -344,48 +327,10 @@ export class GuestRunner {
   }
 
   async #restoreSelftest(vmid: number): Promise<void> {
-    const release = await this.#acts.acquire(this.#world.stopActing);
+    const release = await this.#limits.acquireAct();
     if (release === undefined) return;
     const restored = await restoreLeftover(this.#selftestContext(), vmid).finally(release);
     if (restored !== undefined) this.#deps.log.info("an interrupted selftest", { vmid, restored: restored.isRestored, detail: restored.detail });
-  }
-
-  #actBarrier(desired: DesiredGuest, action: ApprovedAction): ActBarrier | undefined {
-    if (this.#world.stopActing.aborted) return { result: "stopping", message: "", retry: "none" };
-    if (this.#settings.isDryRun) return { result: "dry_run", message: "", retry: "none" };
-    if (!this.#world.revision.isInForce(desired)) return { result: "revision_held", message: this.#world.revision.heldMessage(), retry: "none" };
-    const { state, message } = this.#deps.journal.health();
-    if (state === "corrupt" || state === "full" || state === "poisoned" || state === "closed") return { result: "journal_unavailable", message, retry: "soon" };
-    return this.#failureWait(desired.vmid) ?? (action.type === "start" ? this.#restartWait(desired.vmid) : undefined);
-  }
-
-  /** A guest whose act failed may be looked at any time, and is acted on again when its backoff is over. */
-  #failureWait(vmid: number): ActBarrier | undefined {
-    const view = this.#records.get(vmid)?.view;
-    if (view?.result !== "failed" || this.#backoff.isReady(vmid)) return undefined;
-    return { result: "failed", message: view.message, retry: "later" };
-  }
-
-  /** A guest that does not stay up is not started again and again at every poll. */
-  #restartWait(vmid: number): ActBarrier | undefined {
-    const { remainingMs, startsInARow } = this.#restarts.wait(vmid);
-    if (remainingMs === 0) return undefined;
-    const message = `was started ${startsInARow} times in a row and stopped again each time; the next start is tried in ${Math.ceil(remainingMs / 1000)} s`;
-    return { result: "failed", message, retry: "soon" };
-  }
-
-  async #acquireSlot(action: ApprovedAction): Promise<Release | undefined> {
-    const start = action.type === "start" ? await this.#starts.acquire(this.#world.stopActing) : () => {};
-    if (start === undefined) return undefined;
-    const place = await this.#acts.acquire(this.#world.stopActing);
-    if (place === undefined) {
-      start();
-      return undefined;
-    }
-    return () => {
-      place();
-      start();
-    };
   }
 
   #acted(action: ApprovedAction, result: ActResult): void {
@@ -408,34 +353,13 @@ export class GuestRunner {
   #isReadyToStart(vmid: number): boolean {
     const desired = this.#declared(vmid);
     if (desired === undefined || !this.#world.revision.isInForce(desired) || this.situations.pausedReason(vmid) !== undefined) return false;
-    const record = this.#records.get(vmid);
-    if (record === undefined || record.isHostTrouble) return true;
-    if (NOT_STARTING.has(record.view.result)) return false;
-    return (record.view.plan?.holds ?? []).every((hold) => SHARED_HOLDS.has(hold.reason));
+    return this.#records.isStartable(vmid);
   }
 
   async #freshSnapshot(): Promise<HostSnapshot | ProxmoxFault> {
     const fresh = await this.#deps.source.look();
     if (!fresh.ok) return fresh.error;
     return { ...fresh.value, elsewhere: this.#world.snapshot()?.elsewhere ?? fresh.value.elsewhere };
-  }
-
-  async #observeForSettling(guest: GuestKey) {
-    const snapshot = await this.#freshSnapshot();
-    if ("code" in snapshot) return { unreadable: snapshot.message };
-    if (!snapshot.guests.has(guest.vmid)) return this.#whereabouts(guest.vmid);
-    const observation = await observeGuest(this.#deps.api, bareDeclaration(guest), snapshot, this.#facts());
-    if (observation.kind === "observed") return observation.guest;
-    return observation.kind === "unreadable" ? { unreadable: observation.message } : ("missing" as const);
-  }
-
-  /** Of a guest that is not on this node: destroyed, or moved? The cluster's list lags behind a move. */
-  async #whereabouts(vmid: number): Promise<"missing" | { readonly elsewhere: string } | { readonly unreadable: string }> {
-    const located = await this.#deps.api.locateGuests();
-    if (!located.ok) return { unreadable: located.error.message };
-    const node = located.value.find((row) => row.vmid === vmid)?.node;
-    if (node === undefined) return "missing";
-    return node === this.#facts().node ? { unreadable: "it left this node a moment ago" } : { elsewhere: node };
   }
 
   #snapshot(): HostSnapshot {

@@ -1,4 +1,4 @@
-import type { HostReason } from "../conditions/condition.ts";
+import type { ConditionMoment, HostReason } from "../conditions/condition.ts";
 import type { ConditionTracker } from "../conditions/tracker.ts";
 import type { DesiredReport } from "../desired/model.ts";
 import type { JournalHealth } from "../journal/types.ts";
@@ -93,7 +93,7 @@ export class HostConditions {
     this.#tracker.setHost("RevisionHeld", "False", "NotHeld", "", this.#at());
   }
 
-  #at(): { nowMs: number; generation: string } {
+  #at(): ConditionMoment {
     return { nowMs: this.#clock.now(), generation: this.#generation() };
   }
 }

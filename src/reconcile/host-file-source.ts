@@ -1,5 +1,4 @@
 import type { HaStatus } from "../guest/observed.ts";
-import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxmoxApi, ProxmoxResult } from "../ports/proxmox-api.ts";
 import type { HostSnapshot as HostFiles, HostWatcher } from "../proxmox/host-watcher.ts";
@@ -16,7 +15,6 @@ export class FileHostSource implements HostSource {
   readonly #watcher: HostWatcher;
   readonly #overApi: ApiHostSource;
   readonly #api: ProxmoxApi;
-  readonly #clock: Clock;
   readonly #log: Log;
   readonly #node: string;
   readonly #changed = new Set<number>();
@@ -24,10 +22,9 @@ export class FileHostSource implements HostSource {
   #mustResync = true;
   #files: HostFiles | undefined;
 
-  constructor(options: { watcher: HostWatcher; api: ProxmoxApi; clock: Clock; log: Log; node: string }) {
+  constructor(options: { watcher: HostWatcher; api: ProxmoxApi; log: Log; node: string }) {
     this.#watcher = options.watcher;
     this.#api = options.api;
-    this.#clock = options.clock;
     this.#log = options.log;
     this.#node = options.node;
     this.#overApi = new ApiHostSource(options);
@@ -108,7 +105,7 @@ export class FileHostSource implements HostSource {
       if (entry.node === this.#node) guests.set(vmid, { kind: entry.kind, vmid, runState: files.runStates.get(vmid) ?? "unknown" });
       else elsewhere.set(vmid, entry.node);
     }
-    return { guests, elsewhere, tasks: files.activeTasks, takenAtMs: this.#clock.monotonic() };
+    return { guests, elsewhere, tasks: files.activeTasks };
   }
 }
 

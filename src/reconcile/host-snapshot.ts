@@ -16,8 +16,6 @@ export interface HostSnapshot {
   readonly elsewhere: ReadonlyMap<number, string>;
   /** Running tasks of this node that this token may see. */
   readonly tasks: readonly TaskRecord[];
-  /** When it was taken, monotonic milliseconds. */
-  readonly takenAtMs: number;
 }
 
 /** Facts that change rarely; read at every full resync. */

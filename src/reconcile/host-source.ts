@@ -1,6 +1,5 @@
 import { DEFAULT_TAG_STYLE } from "../guest/host-facts.ts";
 import type { HaStatus } from "../guest/observed.ts";
-import type { Clock } from "../ports/clock.ts";
 import type { ProxmoxApi, ProxmoxFault, ProxmoxResult, TaskRecord } from "../ports/proxmox-api.ts";
 import { isListedAlike, type HostFacts, type HostSnapshot, type ListedGuest } from "./host-snapshot.ts";
 
@@ -35,13 +34,11 @@ export class ApiHostSource implements HostSource {
   readonly announcesConfigChanges = false;
   readonly asksProxmox = true;
   readonly #api: ProxmoxApi;
-  readonly #clock: Clock;
   readonly #node: string;
   #last: ReadonlyMap<number, ListedGuest> | undefined;
 
-  constructor(options: { api: ProxmoxApi; clock: Clock; node: string }) {
+  constructor(options: { api: ProxmoxApi; node: string }) {
     this.#api = options.api;
-    this.#clock = options.clock;
     this.#node = options.node;
   }
 
@@ -66,7 +63,7 @@ export class ApiHostSource implements HostSource {
     for (const list of [qemu, lxc]) {
       if (list.ok) for (const entry of list.value) guests.set(entry.vmid, { kind: entry.kind, vmid: entry.vmid, runState: entry.runState });
     }
-    return { ok: true, value: { guests, elsewhere: new Map(), tasks: tasks.ok ? running(tasks.value) : [], takenAtMs: this.#clock.monotonic() } };
+    return { ok: true, value: { guests, elsewhere: new Map(), tasks: tasks.ok ? running(tasks.value) : [] } };
   }
 
   facts(): Promise<ProxmoxResult<HostFacts>> {

@@ -46,13 +46,13 @@ export function markedGuests(journal: Journal): readonly number[] {
 /** Undefined for a fact that this version did not write. */
 function readMark(vmid: number, value: FactValue): SelftestMark | undefined {
   const fields = new Map(typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : []);
-  const [kind, written, original, identity] = ["kind", "written", "original", "identity"].map((name) => fields.get(name));
+  const [kind, written, original, identity, since] = ["kind", "written", "original", "identity", "since"].map((name) => fields.get(name));
   if ((kind !== "qemu" && kind !== "lxc") || typeof written !== "string") return undefined;
   return {
     kind, vmid, written,
     identity: typeof identity === "object" && !Array.isArray(identity) ? textsOf(identity) : {},
     original: typeof original === "string" ? original : undefined,
-    since: String(fields.get("since") ?? ""),
+    since: typeof since === "string" ? since : "",
   };
 }
 

@@ -44,8 +44,11 @@ export interface SettleDeps {
   /** Milliseconds until the operation's window has passed; 0 when it has. */
   readonly windowRemainingMs: (operation: Operation) => number;
   /** Reads the guest as it is now. */
-  readonly observe: (guest: GuestKey) => Promise<ObservedGuest | "missing" | { readonly unreadable: string } | { readonly elsewhere: string }>;
+  readonly observe: (guest: GuestKey) => Promise<SettleObservation>;
 }
+
+/** What a look at the guest of an open act gave; `elsewhere` names the node. */
+export type SettleObservation = ObservedGuest | "missing" | { readonly unreadable: string } | { readonly elsewhere: string };
 
 /** Takes one open operation as far towards an outcome as can be known now. */
 export async function settleOperation(deps: SettleDeps, operation: Operation): Promise<Settlement> {

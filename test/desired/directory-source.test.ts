@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, trunca
 import { join } from "node:path";
 import { createDirectorySource, DEFAULT_RECHECK_INTERVAL_MS } from "../../src/desired/directory-source.ts";
 import { type DirectoryFiles, realDirectoryFiles } from "../../src/desired/directory-files.ts";
-import { MAX_FILE_BYTES, MAX_FILES, SETTLE_MS } from "../../src/desired/directory-scan.ts";
+import { FILE_BYTES_MAX, FILES_MAX, SETTLE_MS } from "../../src/desired/directory-scan.ts";
 import type { DesiredReport, DesiredSource } from "../../src/desired/model.ts";
 import { fault } from "../../src/ports/errors.ts";
 import type { Clock } from "../../src/ports/clock.ts";
@@ -70,8 +70,8 @@ describe("what cannot be used says so, names the file, and keeps the last good s
     ["a truncated file", (path) => writeFileSync(path, declaring(102).slice(0, 30)), "desired.syntax FILE:2:"],
     ["a NUL byte", (path) => writeFileSync(path, "version: 1\n\0"), "desired.syntax FILE:2:1: expected text, found a NUL byte"],
     ["bytes that are not UTF-8", (path) => writeFileSync(path, Uint8Array.from([0x61, 0x3a, 0x20, 0xff])), "desired.syntax FILE:1:4: expected UTF-8 text"],
-    ["a file over the limit", (path) => writeFileSync(path, "#".repeat(MAX_FILE_BYTES + 1)), `desired.too_large FILE: expected at most ${MAX_FILE_BYTES} bytes, found ${MAX_FILE_BYTES + 1}`],
-    ["ten megabytes", (path) => truncateSync((writeFileSync(path, ""), path), 10_000_000), `desired.too_large FILE: expected at most ${MAX_FILE_BYTES} bytes, found 10000000`],
+    ["a file over the limit", (path) => writeFileSync(path, "#".repeat(FILE_BYTES_MAX + 1)), `desired.too_large FILE: expected at most ${FILE_BYTES_MAX} bytes, found ${FILE_BYTES_MAX + 1}`],
+    ["ten megabytes", (path) => truncateSync((writeFileSync(path, ""), path), 10_000_000), `desired.too_large FILE: expected at most ${FILE_BYTES_MAX} bytes, found 10000000`],
     ["a directory by that name", (path) => mkdirSync(path), "desired.unreadable FILE: expected a file, found something else"],
     ["a named pipe", (path) => void Bun.spawnSync(["mkfifo", path]), "desired.unreadable FILE: expected a file, found something else"],
     ["a symlink to itself", (path) => symlinkSync("b.yaml", path), "desired.unreadable FILE: expected a readable file, found a symlink that leads back to itself"],
@@ -138,8 +138,8 @@ describe("what cannot be used says so, names the file, and keeps the last good s
   });
 
   test("more files than the limit", async () => {
-    const files: DirectoryFiles = { ...realDirectoryFiles, list: () => Promise.resolve({ ok: true, value: Array.from({ length: MAX_FILES + 1 }, (_, index) => `${index}.yaml`) }) };
-    expect(told(await sourceOf(temporaryDirectory(), { files }).load())[0]).toContain(`expected at most ${MAX_FILES} files, found ${MAX_FILES + 1}`);
+    const files: DirectoryFiles = { ...realDirectoryFiles, list: () => Promise.resolve({ ok: true, value: Array.from({ length: FILES_MAX + 1 }, (_, index) => `${index}.yaml`) }) };
+    expect(told(await sourceOf(temporaryDirectory(), { files }).load())[0]).toContain(`expected at most ${FILES_MAX} files, found ${FILES_MAX + 1}`);
   });
 
   test("a hundred bad files are told of in fifty lines and a count", async () => {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MAX_DEPTH, MAX_NODES } from "../../src/document/document.ts";
-import { isDesiredFileName, MAX_FILE_BYTES, MAX_FILES, MAX_SET_BYTES } from "../../src/desired/directory-scan.ts";
+import { DEPTH_MAX, NODES_MAX } from "../../src/document/document.ts";
+import { isDesiredFileName, FILE_BYTES_MAX, FILES_MAX, SET_BYTES_MAX } from "../../src/desired/directory-scan.ts";
 import { parseDesiredFiles } from "../../src/desired/parse.ts";
 import { ERROR_CODES } from "../../src/ports/errors.ts";
 import { DESIRED_MODES, DESIRED_RUN_STATES } from "../../src/desired/model.ts";
-import { MAX_GUESTS_PER_FILE, RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "../../src/desired/schema.ts";
+import { GUESTS_PER_FILE_MAX, RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "../../src/desired/schema.ts";
 
 const EXAMPLES = join(import.meta.dir, "../../examples");
 const directories = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -46,12 +46,12 @@ describe("docs/desired-state.md", () => {
   });
 
   test.each([
-    ["bytes in a file", `${MAX_FILE_BYTES / 1024 ** 2} MiB`],
-    ["guests in a file", MAX_GUESTS_PER_FILE.toLocaleString("en")],
-    ["files", MAX_FILES.toLocaleString("en")],
-    ["bytes in all files", `${MAX_SET_BYTES / 1024 ** 2} MiB`],
-    ["levels inside one another", String(MAX_DEPTH)],
-    ["values, aliases written out", MAX_NODES.toLocaleString("en")],
+    ["bytes in a file", `${FILE_BYTES_MAX / 1024 ** 2} MiB`],
+    ["guests in a file", GUESTS_PER_FILE_MAX.toLocaleString("en")],
+    ["files", FILES_MAX.toLocaleString("en")],
+    ["bytes in all files", `${SET_BYTES_MAX / 1024 ** 2} MiB`],
+    ["levels inside one another", String(DEPTH_MAX)],
+    ["values, aliases written out", NODES_MAX.toLocaleString("en")],
   ])("gives the limit of %s as %s", (limit, value) => {
     expect(text).toContain(`| ${limit} | ${value} |`);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseDesiredFiles } from "../../src/desired/parse.ts";
-import { FileSchema, GuestSchema, MAX_GUESTS_PER_FILE, RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "../../src/desired/schema.ts";
+import { FileSchema, GuestSchema, GUESTS_PER_FILE_MAX, RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "../../src/desired/schema.ts";
 
 const parse = (...texts: string[]) => parseDesiredFiles(texts.map((text, index) => ({ name: `${"abc"[index]}.yaml`, text })));
 const messages = (text: string) => parse(text).problems.map(({ code, message }) => `${code} ${message}`);
@@ -117,10 +117,10 @@ describe("a file", () => {
     expect(messages("steward@pve!agent=0a1b2c3d-secret\n").join("\n")).not.toMatch(/0a1b2c3d/);
   });
 
-  test(`holds ${MAX_GUESTS_PER_FILE} guests, and not one more`, () => {
+  test(`holds ${GUESTS_PER_FILE_MAX} guests, and not one more`, () => {
     const file = (count: number) => `{"version":1,"guests":[${Array.from({ length: count }, (_, index) => `{"vmid":${100 + index},"kind":"lxc"}`).join(",")}]}`;
-    expect(parse(file(MAX_GUESTS_PER_FILE)).guests.size).toBe(MAX_GUESTS_PER_FILE);
-    expect(messages(file(MAX_GUESTS_PER_FILE + 1))[0]).toContain(`expected at most ${MAX_GUESTS_PER_FILE} guests a file`);
+    expect(parse(file(GUESTS_PER_FILE_MAX)).guests.size).toBe(GUESTS_PER_FILE_MAX);
+    expect(messages(file(GUESTS_PER_FILE_MAX + 1))[0]).toContain(`expected at most ${GUESTS_PER_FILE_MAX} guests a file`);
   });
 });
 

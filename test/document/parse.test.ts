@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { MAX_DEPTH, MAX_PROBLEMS, offsetOf, toPlain } from "../../src/document/document.ts";
+import { DEPTH_MAX, PROBLEMS_MAX, offsetOf, toPlain } from "../../src/document/document.ts";
 import { parseDocument } from "../../src/document/parse.ts";
 
 function plain(text: string, file = "a.yaml"): unknown {
@@ -116,8 +116,8 @@ describe("refused", () => {
 
   test("more levels than the limit, and not one fewer", () => {
     const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
-    expect(problems(nested(MAX_DEPTH + 1))).toEqual([]);
-    expect(problems(nested(MAX_DEPTH + 2))[0]).toContain(`expected at most ${MAX_DEPTH} levels`);
+    expect(problems(nested(DEPTH_MAX + 1))).toEqual([]);
+    expect(problems(nested(DEPTH_MAX + 2))[0]).toContain(`expected at most ${DEPTH_MAX} levels`);
   });
 
   test("a hundred thousand levels, without exhausting the stack", () => {
@@ -134,7 +134,7 @@ describe("refused", () => {
   test("all problems of a file are told, up to a number a person can read", () => {
     expect(problems("a: 1\nb: 1\na: 2\nb: 2\n")).toHaveLength(2);
     const many = Array.from({ length: 500 }, () => "a: 1").join("\n");
-    expect(problems(many)).toHaveLength(MAX_PROBLEMS);
+    expect(problems(many)).toHaveLength(PROBLEMS_MAX);
   });
 
   test("no message quotes a value", () => {

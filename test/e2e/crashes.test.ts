@@ -46,7 +46,7 @@ test.concurrent("SIGKILL at random moments while answers are lost: it converges,
   const seed = Number(process.env["STEWARD_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`crashes: STEWARD_TEST_SEED=${seed}`);
   const fraction = seeded(seed);
-  await using site = await Site.open({ files: FILES, desired: { "guests.yaml": DECLARED }, settings: { maxAffectedPercent: "100" } });
+  await using site = await Site.open({ files: FILES, desired: { "guests.yaml": DECLARED }, requestTimeout: "1s", settings: { maxAffectedPercent: "100" } });
   const { faults } = site.simulator;
   for (const method of ["PUT", "POST"] as const) {
     faults.add({ kind: "latency", ms: 30, match: { method } });
@@ -84,7 +84,7 @@ test.concurrent("SIGKILL at random moments while answers are lost: it converges,
 async function whileStarting(site: Site): Promise<Daemon> {
   site.simulator.faults.add({ kind: "task_hang" });
   const daemon = await site.daemon();
-  await until("the start to run as a task", async () => (await site.run(["op", "ls"])).stdout.includes("task_running"));
+  await site.shows(["op", "ls"], /task_running/);
   return daemon;
 }
 
@@ -112,8 +112,8 @@ test.concurrent("SIGTERM while a task hangs: it ends within shutdownTimeout, the
   expect(await site.run(["plan"])).toMatchObject({ code: 2, stdout: expect.stringContaining("earlier") });
   site.simulator.faults.remove();
   const next = await site.daemon();
-  await until("the act to be settled", async () => (await site.run(["op", "ls"])).stdout === "No open acts.\n");
-  await until("an empty plan", async () => (await site.run(["plan"])).code === 0);
+  await site.shows(["op", "ls"], /^No open acts\.$/m);
+  await site.inSync();
   expect(site.mutations()).toEqual(["POST /qemu/100/status/start"]);
   expect(await next.process.stop()).toBe(0);
 });

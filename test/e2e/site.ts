@@ -8,12 +8,12 @@ import { completeStartState } from "../../src/simulator/start-state.ts";
 import { PATIENCE_MS, runAgent, startAgent, until, type AgentProcess, type Finished } from "../support/agent-process.ts";
 
 /** The node's name, and the secret of its API token: what must never be seen anywhere else. */
-export const NODE = "pve1";
+const NODE = "pve1";
 export const SECRET = "5ec12e75-0000-4000-8000-0f7e57c0ffee";
 const TOKEN = `root@pam!agent=${SECRET}`;
 
 /** Sites open at the same time, however many tests run concurrently: they spend their time waiting, but each takes some processor. */
-const SITES_MAX = 4;
+const SITES_MAX = 5;
 
 /** For `setDefaultTimeout`: waiting for a place included. What a test waits for has shorter deadlines of its own. */
 export const TEST_TIMEOUT_MS = 90_000;
@@ -32,6 +32,12 @@ function givePlaceBack(): void {
   else next();
 }
 
+/** Between two runs of a command that is waited on: a process each. */
+const COMMAND_INTERVAL_MS = 150;
+
+/** Linux gives port 0 a port from here on (net.ipv4.ip_local_port_range). */
+const EPHEMERAL_PORTS_BEGIN = 32_768;
+
 /** Proxmox waits 3 s before it refuses a token; nothing here is about that. */
 const AUTH_DELAY_MS = 20;
 
@@ -42,9 +48,13 @@ export interface SiteOptions {
   readonly guests?: number;
   /** Desired state: file name → text. */
   readonly desired?: Readonly<Record<string, string>>;
+  /** 3 s unless given: long enough for a busy machine. An act without an answer is settled 15 s later. */
+  readonly requestTimeout?: string;
   /** Replaces settings: top-level key → YAML value; null leaves the key out. */
   readonly settings?: Readonly<Record<string, string | null>>;
-  /** false: nothing answers yet (`site.powerOn()`). */
+  /** The host keeps its files in host/, and the agent reads them, as on a real one. */
+  readonly isOnHost?: boolean;
+  /** false: nothing answers yet (`site.powerOn()`). Needed for `powerOff`, too, since the port must not be lost. */
   readonly isOn?: boolean;
 }
 
@@ -59,13 +69,15 @@ export class Site implements AsyncDisposable {
 
   private constructor(options: SiteOptions) {
     this.#options = options;
+    // While it is off nobody holds its port: one that no other site is given meanwhile.
+    if (options.isOn === false) this.#port = EPHEMERAL_PORTS_BEGIN - 1 - Math.floor(Math.random() * 10_000);
   }
 
   static async open(options: SiteOptions = {}): Promise<Site> {
     await takePlace();
     const site = new Site(options);
     mkdirSync(join(site.directory, "desired"));
-    // Even a host that is off has an address: taken once, so that it is this site's alone.
+    // Even a host that is off has an address.
     await site.powerOn();
     for (const [name, text] of Object.entries(options.desired ?? {})) site.declare(name, text);
     site.configure(options.settings ?? {});
@@ -87,6 +99,7 @@ export class Site implements AsyncDisposable {
     this.#simulator = await startSimulator({
       listen: { hostname: "127.0.0.1", port: this.#port }, guests, seed: 1, nodeName: NODE, clock: new SystemClock(), random,
       authDelayMs: AUTH_DELAY_MS, tlsDir: join(this.directory, "tls"), tokenFile: join(this.directory, "token"),
+      ...(this.#options.isOnHost === true ? { hostDir: this.path("host") } : {}),
       ...(files === undefined ? {} : { startState: completeStartState({ files: { ...Object.fromEntries(guestFiles), ...token } }, random) }),
     });
     this.#port = Number(new URL(this.#simulator.url).port);
@@ -94,6 +107,7 @@ export class Site implements AsyncDisposable {
   }
 
   async powerOff(): Promise<void> {
+    if (this.#options.isOn !== false) throw new Error("only a site that was opened with isOn: false can be switched off");
     const { simulator } = this;
     this.#simulator = undefined;
     await simulator.stop();
@@ -124,7 +138,7 @@ export class Site implements AsyncDisposable {
     const all: Readonly<Record<string, string | null>> = {
       node: NODE, stateDir: "state", socket: "agent.sock",
       proxmox: this.proxmox(`{ caFile: tls/pve-root-ca.pem }`),
-      host: "{ enabled: false }",
+      host: this.#options.isOnHost === true ? "{ enabled: true, pveDir: host, runDir: host/run, taskDir: host/tasks, cgroupDir: host/cgroup }" : "{ enabled: false }",
       desired: "{ source: directory, path: desired }",
       pollInterval: "100ms", resyncInterval: "1s", taskTimeout: "20s", shutdownTimeout: "5s",
       server: '{ listen: "127.0.0.1:0" }',
@@ -136,7 +150,7 @@ export class Site implements AsyncDisposable {
 
   /** The `proxmox` setting with another `tls` or token file. */
   proxmox(tls: string, tokenFile = "token"): string {
-    return `{ url: "https://127.0.0.1:${this.#port}", tokenFile: ${tokenFile}, tls: ${tls}, requestTimeout: 1s }`;
+    return `{ url: "https://127.0.0.1:${this.#port}", tokenFile: ${tokenFile}, tls: ${tls}, requestTimeout: ${this.#options.requestTimeout ?? "3s"} }`;
   }
 
   /** Writes the token file as its owner would. */
@@ -149,6 +163,29 @@ export class Site implements AsyncDisposable {
   /** Runs a command with this site's config, to its end. */
   run(words: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Finished> {
     return runAgent(this.words(words), { environment });
+  }
+
+  /** Runs a command again and again until what it prints matches. */
+  shows(words: readonly string[], pattern: RegExp): Promise<RegExpMatchArray> {
+    let last = "";
+    return until(`${words.join(" ")} to show ${pattern}`, async () => {
+      const { stdout, stderr } = await this.run(words);
+      last = `${stdout}${stderr}`;
+      return stdout.match(pattern) ?? undefined;
+    }, PATIENCE_MS, COMMAND_INTERVAL_MS).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it last showed:\n${last}`);
+    });
+  }
+
+  /** Waits until `agent plan` finds nothing to do. */
+  async inSync(patienceMs: number = PATIENCE_MS): Promise<void> {
+    let last: Finished | undefined;
+    await until("an empty plan", async () => {
+      last = await this.run(["plan"]);
+      return last.code === 0;
+    }, patienceMs, COMMAND_INTERVAL_MS).catch((error: unknown) => {
+      throw new Error(`${String(error)}; the last one was:\n${last?.stdout}${last?.stderr}`);
+    });
   }
 
   words(words: readonly string[]): readonly string[] {
@@ -179,8 +216,13 @@ export class Site implements AsyncDisposable {
     return this.simulator.requestLog.mutations().map(({ parameters }) => parameters);
   }
 
+  /** Ends every process that was started here. */
+  async end(): Promise<void> {
+    await Promise.all(this.#started.splice(0).map((started) => started[Symbol.asyncDispose]()));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#started.map((started) => started[Symbol.asyncDispose]()));
+    await this.end();
     await this.#simulator?.stop();
     rmSync(this.directory, { recursive: true, force: true });
     givePlaceBack();

@@ -78,7 +78,7 @@ interface Life {
 export interface AgentOptions {
   readonly settings?: Partial<EngineSettings>;
   readonly clock?: FakeClock;
-  readonly source?: (api: ProxmoxApi, clock: FakeClock) => HostSource;
+  readonly source?: (api: ProxmoxApi) => HostSource;
   readonly guests?: readonly Declared[];
 }
 
@@ -128,7 +128,7 @@ export class TestAgent {
     if (!opened.ok) throw new Error(opened.error.message);
     const lanes = new Lanes({ clock });
     const { api, kill } = mortal(this.proxmox);
-    const source = this.#options.source?.(api, clock) ?? new ApiHostSource({ api, clock, node: "pve1" });
+    const source = this.#options.source?.(api) ?? new ApiHostSource({ api, node: "pve1" });
     const engine = new Engine(
       {
         api, source, desired: this.desired, journal: opened.value, lanes, clock, random: new SeededRandom(2), log, tracker: this.tracker, tokenUser: () => this.tokenUser,

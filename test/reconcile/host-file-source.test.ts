@@ -14,10 +14,10 @@ async function onHost(options: AgentOptions = {}): Promise<{ agent: TestAgent; w
   const watchers: FakeWatcher[] = [];
   const agent = new TestAgent({
     guests: DECLARED, settings: { pollIntervalMs: 250 }, ...options,
-    source: (api, clock) => {
+    source: (api) => {
       const watcher = new FakeWatcher(agent.proxmox);
       watchers.push(watcher);
-      return new FileHostSource({ watcher, api, clock, log, node: "pve1" });
+      return new FileHostSource({ watcher, api, log, node: "pve1" });
     },
   });
   agent.proxmox.add(101, { config: { cores: 2 } });

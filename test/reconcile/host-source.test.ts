@@ -11,7 +11,7 @@ function overApi(): { proxmox: FakeProxmox; source: ApiHostSource } {
   const proxmox = new FakeProxmox({ clock });
   proxmox.add(101, { runState: "running" });
   proxmox.add(200, { kind: "lxc" });
-  return { proxmox, source: new ApiHostSource({ api: proxmox, clock, node: "pve1" }) };
+  return { proxmox, source: new ApiHostSource({ api: proxmox, node: "pve1" }) };
 }
 
 function valueOf<T>(result: { ok: true; value: T } | { ok: false; error: { message: string } }): T {
@@ -94,7 +94,7 @@ describe("a change of a guest is told once", () => {
 
 describe("tasks at work", () => {
   const task = (type: string, id: string, user = "root@pam", isRunning = true): TaskRecord => ({ upid: `UPID:${type}:${id}:${user}`, node: "pve1", type, id, user, startedAt: 0, isRunning, exit: undefined });
-  const snapshot = (...tasks: readonly TaskRecord[]): HostSnapshot => ({ guests: new Map(), elsewhere: new Map(), tasks, takenAtMs: 0 });
+  const snapshot = (...tasks: readonly TaskRecord[]): HostSnapshot => ({ guests: new Map(), elsewhere: new Map(), tasks });
 
   test.each([["startall", true], ["stopall", true], ["migrateall", true], ["suspendall", true], ["vzdump", false], ["qmstart", false]])("%s is a bulk task: %p", (type, isBulk) => {
     expect(findBulkTask(snapshot(task(type, ""))) !== undefined).toBe(isBulk);

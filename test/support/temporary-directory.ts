@@ -15,3 +15,9 @@ export function temporaryDirectory(): string {
   made.push(directory);
   return directory;
 }
+
+/** A fresh directory for as long as `using` holds it: for tests that run concurrently, where "after the test" is after some other one. */
+export function scratchDirectory(): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(tmpdir(), "steward-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}

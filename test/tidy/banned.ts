@@ -4,7 +4,7 @@ import { importsOf, place, walk, type Finding, type Source } from "./source.ts";
 
 /** Something that only the rooms that own it may use, and what everybody else uses instead. */
 interface Ban {
-  /** Names as they are written: "Date.now", "setTimeout", a module for imports; a trailing .* stands for any member. */
+  /** Names as they are written: "Date.now", "setTimeout", a module for imports; a trailing .* stands for any member, a leading *. for any object. */
   readonly names: readonly string[];
   /** Rooms, or files relative to src/, that may. */
   readonly owners: readonly string[];
@@ -18,6 +18,7 @@ const USES: readonly Ban[] = [
   { names: ["setImmediate"], owners: ["runtime", "desired/directory-source.ts"], instead: "the Clock that was handed in (sleep, schedule)" },
   { names: ["Math.random", "crypto.randomUUID", "crypto.getRandomValues", "randomUUID", "randomBytes", "randomInt", "Bun.randomUUIDv7"], owners: ["runtime"], instead: "the Random that was handed in" },
   { names: ["fetch"], owners: ["control/client.ts", "commands/demo-story.ts"], instead: "the ProxmoxApi that was handed in (proxmox/ checks the certificate before the token is sent; fetch does not)" },
+  { names: ["*.mutate", "mutate"], owners: ["reconcile/execute.ts", "proxmox"], instead: "execute() with what the gate approved and the journal recorded" },
   { names: ["console.*"], owners: [], instead: "the Log that was handed in, or a command's print and complain" },
   { names: ["process.exit", "process.exitCode", "process.kill", "process.abort"], owners: ["main.ts"], instead: "an exit code as a command's result: only main.ts ends the process" },
   { names: ["process.env", "Bun.env"], owners: ["main.ts"], instead: "the environment that main.ts hands to commands" },
@@ -65,6 +66,7 @@ function isOwner(ban: Ban, path: string): boolean {
 }
 
 function matches(banned: string, name: string): boolean {
+  if (banned.startsWith("*.")) return name.endsWith(banned.slice(1));
   return banned.endsWith(".*") ? name.startsWith(banned.slice(0, -1)) : name === banned;
 }
 
