@@ -1,6 +1,7 @@
 import type { Provenance } from "../journal/types.ts";
 import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 import type { ObservedGuest } from "../guest/observed.ts";
+import { shownForm } from "../plan/keys.ts";
 import type { Action, Deferred, DeferredReason, FieldChange } from "../plan/types.ts";
 import { unreachable } from "../ports/errors.ts";
 import { allowedKey, type SetRule } from "./allow-list.ts";
@@ -83,5 +84,6 @@ function isOneLine(change: FieldChange): boolean {
 }
 
 function refuse(change: Pick<Deferred, "key" | "declared" | "found">, reason: DeferredReason, message: string): Classification {
-  return { class: "destructive", deferred: { key: change.key, reason, declared: change.declared, found: change.found, message } };
+  const { key, declared, found } = change;
+  return { class: "destructive", deferred: { key, reason, declared: shownForm(key, declared), found: shownForm(key, found), message } };
 }

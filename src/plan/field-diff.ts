@@ -5,7 +5,7 @@ import { normalizerFor } from "../normalize/registry.ts";
 import type { FieldNormalizer, NormalForm, NormalizeContext } from "../normalize/types.ts";
 import { appliesWhen } from "./hot-applied.ts";
 import type { PlanFacts } from "./input.ts";
-import { compareKeys, isNetworkKey, isSecretKey, isServerOwned } from "./keys.ts";
+import { compareKeys, isNetworkKey, isSecretKey, isServerOwned, shownForm } from "./keys.ts";
 import type { Deferred, FieldChange, PendingField } from "./types.ts";
 import { deferVolume, isVolumeKey } from "./volumes.ts";
 
@@ -159,8 +159,8 @@ function invalidValue(key: string, declared: DeclaredValue, found: NormalForm, m
   return {
     key,
     reason: "invalid_value",
-    declared: describeDeclared(declared),
-    found,
+    declared: shownForm(key, describeDeclared(declared)),
+    found: shownForm(key, found),
     // A normalizer's message quotes the value, which must not be shown for a secret.
     message: isSecretKey(key) ? `${key}: the declared value cannot be written; correct it in the desired state` : `${key}: ${message}`,
   };

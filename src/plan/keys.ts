@@ -26,6 +26,13 @@ export function isSecretKey(key: string): boolean {
   return key === "cipassword" || key === "env";
 }
 
+const MASK = "******";
+
+/** A value as it may be shown: of a secret only that it is there. Whatever leaves the planner unsent goes through here. */
+export function shownForm(key: string, form: string | null): string | null {
+  return form !== null && isSecretKey(key) ? MASK : form;
+}
+
 /** Natural order: by name without its index, then by the index; total over all texts. */
 export function compareKeys(left: string, right: string): number {
   const leftStem = left.slice(0, stemLength(left));

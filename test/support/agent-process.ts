@@ -10,9 +10,6 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dir, "../..");
 const BINARY = join(ROOT, "dist/agent");
 
-/** Set in this test run once dist/agent was found to be newer than its source. */
-const CHECKED = "STEWARD_TEST_CHECKED";
-
 /** Longest wait for something that takes well under a second on an idle machine. */
 export const PATIENCE_MS = 15_000;
 
@@ -42,12 +39,14 @@ export const PROGRAM: readonly string[] = programWords();
 function programWords(): readonly string[] {
   if (process.env["STEWARD_TEST_SOURCE"] === "1") return [process.execPath, join(ROOT, "src/main.ts")];
   if (!existsSync(BINARY)) throw new Error("dist/agent is not there: run `bun run build` first, or set STEWARD_TEST_SOURCE=1 to test src/main.ts");
-  // Judged by the first file that asks: who edits while the tests run does not change what they run.
-  if (process.env[CHECKED] === "1") return [BINARY];
   const builtMs = statSync(BINARY).mtimeMs;
-  const newer = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: ROOT })].find((path) => statSync(join(ROOT, path)).mtimeMs > builtMs);
+  // Who edits while the tests run does not change what they run.
+  const beganMs = Date.now() - process.uptime() * 1000;
+  const newer = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: ROOT })].find((path) => {
+    const { mtimeMs } = statSync(join(ROOT, path));
+    return mtimeMs > builtMs && mtimeMs < beganMs;
+  });
   if (newer !== undefined) throw new Error(`dist/agent is older than ${newer}, so another program would be tested: run \`bun run build\`, or set STEWARD_TEST_SOURCE=1 to test src/main.ts`);
-  process.env[CHECKED] = "1";
   return [BINARY];
 }
 
