@@ -4,7 +4,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
 import { createControlApp, type ControlTarget } from "./control/app.ts";
 import { pause, resolveOperation, resume, type PauseRequest } from "./control/operator.ts";
-import { guestReport, remainingReport, type OnceReport, type StatusReport } from "./control/report.ts";
+import { describeDesired, guestReport, remainingReport, type OnceReport, type StatusReport } from "./control/report.ts";
 import { listenOnSocket, type ControlSocket } from "./control/socket.ts";
 import { openJournal } from "./journal/journal.ts";
 import type { Journal, Operation } from "./journal/types.ts";
@@ -155,7 +155,7 @@ export class Agent implements ControlTarget {
       version: 1,
       agent: {
         version: VERSION, commit: COMMIT, node: this.#config.node, pid: this.#options.processId,
-        startedAt: new Date(this.#startedAtMs).toISOString(), isDryRun: this.#config.dryRun, configProblem: this.#configProblem,
+        startedAt: new Date(this.#startedAtMs).toISOString(), isDryRun: this.#config.dryRun, proxmoxUrl: this.#config.proxmox.url, desired: describeDesired(this.#config.desired), configProblem: this.#configProblem,
       },
       now: new Date(clock.now()).toISOString(),
       revision: { id: this.#engine.generation(), isHeld: held !== undefined, message: held?.message ?? "", declaredGuests: this.#revision.newest()?.guests.size ?? 0 },

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { Agent, type AgentOptions } from "../agent.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { askAgent } from "../control/client.ts";
-import type { OnceReport, StatusReport } from "../control/report.ts";
+import { describeDesired, type OnceReport, type StatusReport } from "../control/report.ts";
 import { serveAgent } from "../serve.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, untilAborted, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
@@ -25,8 +25,10 @@ export function addRunCommand(program: Command, context: CommandContext, finish:
 }
 
 async function runOnce(context: CommandContext, command: Command, { config }: LoadedConfig): Promise<ExitCode> {
-  if (config.dryRun && (await actsForReal(config.socket))) {
-    return complainAbout(context, { code: "control.refused", message: 'an agent without dryRun runs here, and "run --once" would have it act; "agent plan" shows what would change' });
+  const difference = await differenceFromRunning(config);
+  if (difference !== undefined) {
+    const message = `an agent runs here, and "run --once" would have it act by its own settings: ${difference}; leave that setting out, stop the agent first, or use "agent plan"`;
+    return complainAbout(context, { code: "control.refused", message });
   }
   const asked = await askAgent(config.socket, "/v1/run-once", {}, ONCE_TIMEOUT_MS);
   if (asked.ok) return printReport(context, command, asked.value as OnceReport);
@@ -43,10 +45,20 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
   return printReport(context, command, report);
 }
 
-/** Whether an agent runs that was not told to only look. */
-async function actsForReal(socket: string): Promise<boolean> {
-  const asked = await askAgent(socket, "/v1/status");
-  return asked.ok && !(asked.value as StatusReport).agent.isDryRun;
+/** What this command asks for and the running agent does otherwise; undefined when nothing, or when none runs. */
+async function differenceFromRunning(config: LoadedConfig["config"]): Promise<string | undefined> {
+  const asked = await askAgent(config.socket, "/v1/status");
+  if (!asked.ok) return undefined;
+  const { agent } = asked.value as StatusReport;
+  const pairs: readonly (readonly [string, string, string])[] = [
+    ["node", config.node, agent.node],
+    ["proxmox.url", config.proxmox.url, agent.proxmoxUrl],
+    ["desired", describeDesired(config.desired), agent.desired],
+    // A dry run must not act; the other way round the agent just does less than was asked.
+    ["dryRun", String(config.dryRun), String(config.dryRun && agent.isDryRun)],
+  ];
+  const [name, own, running] = pairs.find(([, here, there]) => here !== there) ?? [];
+  return name === undefined ? undefined : `${name} is ${own} in this command and ${running} in the agent`;
 }
 
 /** An agent for one command: nothing is counted, and a new config is read only when asked. */

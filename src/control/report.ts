@@ -1,3 +1,4 @@
+import type { AgentConfig } from "../config/types.ts";
 import type { Condition, TransitionEvent } from "../conditions/condition.ts";
 import type { JournalHead, JournalHealth, Operation } from "../journal/types.ts";
 import type { Deferred, Hold, PendingField } from "../plan/types.ts";
@@ -21,6 +22,9 @@ export interface StatusReport {
     /** RFC 3339. */
     readonly startedAt: string;
     readonly isDryRun: boolean;
+    readonly proxmoxUrl: string;
+    /** "empty", or "directory PATH". */
+    readonly desired: string;
     /** Why the newest config is not in force; empty when it is. */
     readonly configProblem: string;
   };
@@ -53,6 +57,11 @@ export interface GuestReport {
   readonly deferred: readonly Deferred[];
   readonly restartPending: readonly PendingField[];
   readonly conditions: readonly Condition[];
+}
+
+/** Where the desired state comes from, in words. */
+export function describeDesired(desired: AgentConfig["desired"]): string {
+  return desired.source === "directory" ? `directory ${desired.path}` : desired.source;
 }
 
 /** What `run --once` found and did. */

@@ -65,7 +65,7 @@ function summarize(plans: readonly GuestPlan[]): PlanSummary {
     observedDrift: count((plan) => plan.standing === "observed" && plan.withheld.length > 0),
     deferred: count((plan) => plan.deferred.length > 0),
     restartPending: count((plan) => plan.restartPending.length > 0),
-    missing: count((plan) => plan.standing === "missing"),
+    missing: count((plan) => plan.standing === "missing" && !isInSync(plan)),
     onOtherNode: count((plan) => plan.standing === "on_other_node"),
     unreadable: count((plan) => plan.standing === "unreadable"),
     conflicts: count((plan) => plan.standing === "conflict"),

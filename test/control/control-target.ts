@@ -14,7 +14,7 @@ export class FakeAgent implements ControlTarget {
     this.calls.push("status");
     return {
       version: 1, now: "2026-01-01T00:00:00.000Z",
-      agent: { version: "0.1.0", commit: "", node: "pve1", pid: 1, startedAt: "2026-01-01T00:00:00.000Z", isDryRun: false, configProblem: "" },
+      agent: { version: "0.1.0", commit: "", node: "pve1", pid: 1, startedAt: "2026-01-01T00:00:00.000Z", isDryRun: false, proxmoxUrl: "https://127.0.0.1:8006", desired: "empty", configProblem: "" },
       revision: { id: "abc", isHeld: false, message: "", declaredGuests: 0 },
       journal: { state: "healthy", message: "", head: { segment: "s", sequence: 1, hash: "h" } },
       conditions: [], guests: [], pauses: [], openOperations: [], events: [],

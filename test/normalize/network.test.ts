@@ -65,6 +65,17 @@ test("row 28: trunks are a set of ranges, declared as text or list", () => {
   expect(merged("qemu", "net0", { trunks: "9;1" }, NET)).toBe(`${NET},trunks=1;9`);
 });
 
+test.each([["5;6;7"], [[7, 5, 6]], ["5-7"], [["5-6", 7]]])("row 28: a container's trunks %j are sent as single numbers, for its schema takes no ranges", (trunks) => {
+  const there = "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:02:00";
+  expect(merged("lxc", "net0", { trunks }, there)).toBe(`${there},trunks=5;6;7`);
+  expect(isDrift("lxc", "net0", { trunks }, `${there},trunks=7;6;5`)).toBe(false);
+  expect(isDrift("lxc", "net0", { trunks }, `${there},trunks=5;7`)).toBe(true);
+});
+
+test("row 28: a container's trunk above the highest VLAN number is refused", () => {
+  expect(refusal("lxc", "net0", { trunks: "5;4095" }, "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:02:00")).toContain("trunks: expected numbers up to 4094");
+});
+
 test.each([
   [{ macaddr: "01:00:5e:00:00:01" }, "unicast"], [{ macaddr: "zz:zz" }, "MAC address"], ["virtio=01:00:5e:00:00:01,bridge=vmbr0", "unicast"],
   [{ tag: 5000 }, "from 1 to 4094"], ["bogus,bridge=vmbr0", "one of e1000"], [{ brigde: "vmbr0" }, "brigde"], [{ model: null }, "declare it"], [[NET], "a map or text"],

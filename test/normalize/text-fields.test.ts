@@ -35,8 +35,18 @@ test("descriptions that differ inside are drift, and are sent as they were writt
 
 test("row 15: a lone 0, which Proxmox would drop as false, is sent with a line end", () => {
   expect(merged("lxc", "description", "0")).toBe("0\n");
-  expect(merged("qemu", "description", 0)).toBe("0\n");
+  expect(merged("lxc", "description", 0, "other\n")).toBe("0\n");
   expect(isDrift("lxc", "description", "0", "0\n")).toBe(false);
+});
+
+test.each([["0", undefined], ["0\n", undefined], ["0 \n\n", "other"], [0, "other"]] as const)("row 15: a VM's description %j over %j, which Proxmox would trim and drop, is refused", (declared, observed) => {
+  expect(refusal("qemu", "description", declared, observed)).toMatch(/^expected text other than a lone 0 .*found "?0.*; add a word to it, or write null to have no description$/);
+});
+
+test("row 15: a VM's description 0 that is there all the same is no drift, and 0 with text beside it is sent", () => {
+  expect(isDrift("qemu", "description", "0", "0")).toBe(false);
+  expect(merged("qemu", "description", "00")).toBe("00");
+  expect(merged("qemu", "description", " 0")).toBe(" 0");
 });
 
 test("a description longer than Proxmox takes is refused; characters count, not UTF-16 units", () => {

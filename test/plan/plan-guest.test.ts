@@ -122,6 +122,28 @@ describe("pending values", () => {
     expect(plan({ config: { agent: null } }, observed)).toMatchObject({ actions: [], restartPending: [{ key: "agent", running: "1", pending: undefined }] });
   });
 
+  test.each(["nameserver", "searchdomain", "env"])("a container's pending %s that is declared absent is deferred, for a deletion would leave it standing", (key) => {
+    const pending = [{ key, change: "set", value: "10.0.0.1" }] as const;
+    for (const running of [{ hostname: "ct" }, { hostname: "ct", [key]: "10.0.0.9" }]) {
+      const result = plan({ kind: "lxc", config: { [key]: null } }, { kind: "lxc", runState: "running", running, pending });
+      expect(result).toMatchObject({ actions: [], withheld: [], restartPending: [] });
+      expect(result.deferred).toEqual([
+        { key, reason: "invalid_value", declared: null, found: key === "env" ? "******" : "10.0.0.1", message: expect.stringContaining(`"pct set 101 --revert ${key}"`) },
+      ]);
+      expect(result.deferred[0]?.message).not.toContain("10.0.0.1");
+    }
+  });
+
+  test("a container's pending value is overwritten where another is declared, and its volumes stay volumes", () => {
+    const observed = { kind: "lxc", runState: "running", running: {}, pending: [{ key: "nameserver", change: "set", value: "10.0.0.1" }, { key: "mp0", change: "set", value: "tank:1,mp=/x" }] } as const;
+    expect(changesOf(plan({ kind: "lxc", config: { nameserver: "10.0.0.2" } }, observed))).toMatchObject([{ key: "nameserver", change: "set", send: "10.0.0.2" }]);
+    expect(plan({ kind: "lxc", config: { mp0: null } }, observed).deferred).toMatchObject([{ key: "mp0", reason: "holds_data" }]);
+  });
+
+  test("a VM's pending value that is declared absent is deleted: Proxmox drops it then", () => {
+    expect(changesOf(plan({ config: { memory: null } }, pendingMemory))).toMatchObject([{ key: "memory", change: "delete", send: undefined }]);
+  });
+
   test("a pending value that only spells what runs differently is nothing to wait for", () => {
     const observed = { runState: "running", running: { memory: "2048" }, pending: [{ key: "memory", change: "set", value: "02048" }] } as const;
     expect(plan({ config: { memory: 2048 } }, observed)).toMatchObject({ actions: [], restartPending: [] });

@@ -87,6 +87,8 @@ describe("the two views of a configuration", () => {
     { title: "a forced deletion is told apart", row: { key: "net0", value: "x", delete: 2 }, running: "x", merged: undefined, pending: [{ key: "net0", change: "delete", isForced: true }] },
     { title: "a deletion as text is one too", row: { key: "net0", value: "x", delete: "1" }, running: "x", merged: undefined, pending: [{ key: "net0", change: "delete", isForced: false }] },
     { title: "a pending 0 wins over 1", row: { key: "tablet", value: 1, pending: 0 }, running: 1, merged: 0, pending: [{ key: "tablet", change: "set", value: 0 }] },
+    { title: "a container's pending value beside a pending deletion wins, as at its next start", row: { key: "nameserver", value: "1.1.1.1", pending: "8.8.8.8", delete: 1 }, running: "1.1.1.1", merged: "8.8.8.8", pending: [{ key: "nameserver", change: "set", value: "8.8.8.8" }] },
+    { title: "a pending value of 0 wins over a pending deletion too", row: { key: "cpulimit", value: 2, pending: 0, delete: 2 }, running: 2, merged: 0, pending: [{ key: "cpulimit", change: "set", value: 0 }] },
     { title: "a pending value without a running one is an addition", row: { key: "cpu", pending: "host" }, running: undefined, merged: "host", pending: [{ key: "cpu", change: "set", value: "host" }] },
     { title: "a password's stars are kept, trailing space and all", row: { key: "cipassword", value: "**********", pending: "********** " }, running: "**********", merged: "********** ", pending: [{ key: "cipassword", change: "set", value: "********** " }] },
     { title: "an empty list reads as a space, and stays one", row: { key: "tags", value: " " }, running: " ", merged: " ", pending: [] },
