@@ -74,3 +74,8 @@ function createSource(config: AgentConfig, { log, fileSystem }: World, api: Prox
   const isOnHost = enabled === "auto" ? watcher.isPresent() : enabled;
   return isOnHost ? new FileHostSource({ watcher, api, log, node: config.node }) : new ApiHostSource({ api, node: config.node });
 }
+
+/** Where the desired state comes from, in words. */
+export function describeDesired(desired: AgentConfig["desired"]): string {
+  return desired.source === "directory" ? `directory ${desired.path}` : desired.source;
+}

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { configFlags, flagValues } from "../config/names.ts";
 import type { Fault, Result } from "../ports/errors.ts";
+import { escapeJson } from "../plan/escape.ts";
 import { COLOUR_STYLE, PLAIN_STYLE, type PlanStyle } from "../plan/render-style.ts";
 import type { World } from "../parts.ts";
 
@@ -104,9 +105,10 @@ function exitCodeOf(fault: Fault): ExitCode {
   }
 }
 
-/** JSON for a program: two spaces, a line end. */
+/** JSON for a program: two spaces, a line end; safe to print on a terminal, because names and messages in it are other people's. */
 export function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  // Line by line: the breaks between JSON's parts stay, those inside of texts are escaped already.
+  return `${JSON.stringify(value, null, 2).split("\n").map(escapeJson).join("\n")}\n`;
 }
 
 /** A whole vmid from the command line; undefined for anything else. */

@@ -1,4 +1,3 @@
-import type { AgentConfig } from "../config/types.ts";
 import type { Condition, TransitionEvent } from "../conditions/condition.ts";
 import type { JournalHead, JournalHealth, Operation } from "../journal/types.ts";
 import type { Deferred, Hold, PendingField } from "../plan/types.ts";
@@ -57,11 +56,6 @@ export interface GuestReport {
   readonly deferred: readonly Deferred[];
   readonly restartPending: readonly PendingField[];
   readonly conditions: readonly Condition[];
-}
-
-/** Where the desired state comes from, in words. */
-export function describeDesired(desired: AgentConfig["desired"]): string {
-  return desired.source === "directory" ? `directory ${desired.path}` : desired.source;
 }
 
 /** What `run --once` found and did. */

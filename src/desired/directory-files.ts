@@ -1,7 +1,12 @@
 import { watch } from "node:fs";
-import { constants, open, readdir, stat } from "node:fs/promises";
+import { constants, lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
+import { printableName } from "../document/document.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
+
+/** Mode bit: every user of the host may write. Who can write a directory can exchange what is in it, whoever owns the files; a sticky bit does not keep new ones out. */
+const WORLD_WRITABLE_BIT = 0o002n;
 
 /** What one look at a file gave. `stamp` changes whenever the file may have. */
 interface FileLook {
@@ -19,6 +24,7 @@ export interface FileReading extends FileLook {
 export interface DirectoryFiles {
   /** Which directory stands behind the path now; another one after it was deleted and made again, or a symlink moved. */
   identify(path: string): Promise<Result<string>>;
+  /** The names in a directory; one that everybody can write is `desired.unreadable`. */
   list(path: string): Promise<Result<readonly string[]>>;
   look(path: string): Promise<FileLook>;
   /** Reads at most `maxBytes`; a larger file is `desired.too_large` and not read. */
@@ -40,6 +46,9 @@ export const realDirectoryFiles: DirectoryFiles = {
   },
   async list(path) {
     try {
+      if (isWorldWritable(await stat(path, { bigint: true }))) {
+        return fault("desired.unreadable", "expected a directory that only its owner and group can write, found one that every user of this host can; run chmod o-w on it");
+      }
       return ok(await readdir(path));
     } catch (cause) {
       return fault("desired.unreadable", describeCause(cause, "a directory"), cause);
@@ -72,8 +81,12 @@ async function readFile(path: string, maxBytes: number): Promise<FileReading> {
     const status = await handle.stat({ bigint: true });
     const look = lookOf(status);
     if (!status.isFile()) return { ...look, content: fault("desired.unreadable", "expected a file, found something else by that name (a directory, pipe or device); move it away") };
-    if ((status.mode & 0o002n) !== 0n) {
+    if (isWorldWritable(status)) {
       return { ...look, content: fault("desired.unreadable", "expected a file that only its owner and group can write, found one that every user of this host can; run chmod o-w on it") };
+    }
+    const exposed = await exposedDirectoryOf(path);
+    if (exposed !== undefined) {
+      return { ...look, content: fault("desired.unreadable", `expected a file in a directory that only its owner and group can write, found it in one that every user of this host can; run chmod o-w on ${printableName(exposed)}`) };
     }
     if (status.size > BigInt(maxBytes)) return { ...look, content: fault("desired.too_large", `expected at most ${maxBytes} bytes, found ${status.size}; split it over several files`) };
     return { ...look, content: await readUpTo(handle, Number(status.size), maxBytes) };
@@ -82,6 +95,17 @@ async function readFile(path: string, maxBytes: number): Promise<FileReading> {
   } finally {
     await handle?.close().catch(() => undefined);
   }
+}
+
+/** The directory that a symlinked file really stands in (as behind `..data`), when everybody can write that; where other files stand was judged when it was listed. */
+async function exposedDirectoryOf(path: string): Promise<string | undefined> {
+  if (!(await lstat(path)).isSymbolicLink()) return undefined;
+  const directory = dirname(await realpath(path));
+  return isWorldWritable(await stat(directory, { bigint: true })) ? directory : undefined;
+}
+
+function isWorldWritable({ mode }: { readonly mode: bigint }): boolean {
+  return (mode & WORLD_WRITABLE_BIT) !== 0n;
 }
 
 /** A file may grow while it is read, so the end is where a read gives nothing, not where the size said. */

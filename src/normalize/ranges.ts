@@ -5,7 +5,7 @@ const RANGE = /^(\d{1,9})(?:-(\d{1,9}))?$/;
 type Range = readonly [from: number, to: number];
 
 /**
- * A set of numbers written as ranges (`0-1;3`), as trunks, NUMA nodes and CPU pinning use it
+ * A set of numbers written as ranges (`0-1;3`), as a VM's trunks, NUMA nodes and CPU pinning use it
  * (docs/proxmox.md rows 28 and 58). Ranges that touch are one range; order has no meaning.
  * @param joiner what Proxmox writes between ranges: ";" inside property strings, "," in affinity
  */
@@ -18,6 +18,28 @@ export function rangeSet(joiner: ";" | ","): ValueRule {
       return ranges === undefined ? undefined : joinTouching(ranges).map(formatRange).join(joiner);
     },
   };
+}
+
+/**
+ * A set of single numbers (`5;6;7`), as a container's trunks use it: its schema refuses ranges (docs/proxmox.md
+ * row 28). A range that is declared all the same is written out.
+ * @param maximum the highest number; it also bounds what a range is written out to
+ */
+export function numberSet(maximum: number): ValueRule {
+  return {
+    expected: `numbers up to ${maximum} such as "5;6"`,
+    joiner: ";",
+    canonical: (text) => {
+      const ranges = parseRanges(text);
+      if (ranges === undefined || ranges.some(([, to]) => to > maximum)) return undefined;
+      // Joined first, so that each number is written out once however often it was said.
+      return joinTouching(ranges).flatMap(numbersOf).join(";");
+    },
+  };
+}
+
+function numbersOf([from, to]: Range): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
 function parseRanges(text: string): Range[] | undefined {

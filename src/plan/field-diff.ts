@@ -106,6 +106,7 @@ function compareField(key: string, declared: DeclaredValue, comparison: Comparis
     applies: appliesWhen(observed.kind, key, observed.runState, observed.config.running),
   };
   if (isVolumeKey(observed.kind, key)) into.deferred.push(deferVolume(observed, change));
+  else if (wouldOutliveDeletion(change, observed)) into.deferred.push(deferDeletion(change, observed));
   else into.changes.push(change);
 }
 
@@ -153,6 +154,25 @@ function diffServerOwned(key: string, declared: DeclaredValue, observed: Observe
     found: textOf(found) ?? null,
     message: `${key} is written by Proxmox itself and cannot be declared; remove it from the desired state`,
   });
+}
+
+/**
+ * Deleting a container's key leaves a pending value of it standing, which is applied after the deletion: sent, the
+ * deletion would be asked for again for ever. Of a VM Proxmox drops the pending value (docs/proxmox.md "Reading").
+ */
+function wouldOutliveDeletion(change: FieldChange, { kind, config }: ObservedGuest): boolean {
+  if (kind !== "lxc" || change.change !== "delete") return false;
+  return config.pending.some((pending) => pending.key === change.key && pending.change === "set");
+}
+
+function deferDeletion({ key, declared, found }: FieldChange, { vmid }: ObservedGuest): Deferred {
+  return {
+    key,
+    reason: "invalid_value",
+    declared,
+    found: shownForm(key, found),
+    message: `${key}: expected absent, found a pending value, which a deletion would leave standing; "pct set ${vmid} --revert ${key}" drops it, or a restart of the container applies it, after which it can be deleted`,
+  };
 }
 
 function invalidValue(key: string, declared: DeclaredValue, found: NormalForm, message: string): Deferred {

@@ -7,7 +7,7 @@ type PendingRow = InferOutput<typeof pendingSchema>[number];
 /**
  * Builds both views of a configuration from the rows of `/pending`: a pending value wins in the merged view, a
  * pending deletion removes the key there, also where the running value is 0 (Proxmox's own merged view gets that
- * case wrong, docs/proxmox.md row 12). undefined when the rows carry no digest: without it nothing could be written.
+ * case wrong, docs/proxmox.md row 12). Where both are pending the value wins, as it does at the next start. undefined when the rows carry no digest: without it nothing could be written.
  */
 export function buildGuestConfig(rows: readonly PendingRow[]): GuestConfig | undefined {
   const running = new Map<string, RawValue>();
@@ -30,12 +30,15 @@ export function buildGuestConfig(rows: readonly PendingRow[]): GuestConfig | und
   return { running: Object.fromEntries(running), merged: Object.fromEntries(merged), pending: sortByKey(pending), digest };
 }
 
-/** `delete: 1` is a deletion at the next stop, `2` one that was forced. Proxmox never gives a value beside it. */
+/**
+ * `delete: 1` is a deletion at the next stop, `2` one that was forced. Of a VM Proxmox never gives a pending value
+ * beside it; of a container it does, and then deletes first and sets afterwards: the value is what stays.
+ */
 function pendingChange(row: PendingRow): PendingChange | undefined {
-  const deletion = Number(rawValue(row.delete) ?? 0);
-  if (deletion >= 1) return { key: row.key, change: "delete", isForced: deletion >= 2 };
   const value = rawValue(row.pending);
-  return value === undefined ? undefined : { key: row.key, change: "set", value };
+  if (value !== undefined) return { key: row.key, change: "set", value };
+  const deletion = Number(rawValue(row.delete) ?? 0);
+  return deletion >= 1 ? { key: row.key, change: "delete", isForced: deletion >= 2 } : undefined;
 }
 
 function rawValue(value: unknown): RawValue | undefined {

@@ -129,9 +129,9 @@ function isCertificateFor(certificate: X509Certificate, name: string): boolean {
 
 /** The message of a mismatch: what was expected, what was presented, what to do. */
 export function describeMismatch(trust: Trust, presented: string | undefined): string {
-  const expected = trust.type === "pin" ? trust.fingerprint : `one signed by the CA ${trust.fingerprints.join(", ")}`;
+  const expected = trust.type === "pin" ? `the certificate ${trust.fingerprint}` : `a certificate signed by the CA ${trust.fingerprints.join(", ")}`;
   return (
-    `expected the certificate ${expected} (from ${trust.source}), found ${presented ?? "one that could not be read"}; nothing was sent. ` +
+    `expected ${expected} (from ${trust.source}), found ${presented ?? "one that could not be read"}; nothing was sent. ` +
     "If Proxmox's certificate was replaced on purpose, correct proxmox.tls; otherwise something else is listening there"
   );
 }

@@ -19,8 +19,9 @@ export class ReadCycle {
     this.#onCycle = onCycle;
   }
 
-  /** Everything is read at this moment: a round begins. */
+  /** Everything is read at this moment: a round begins, with the first guest, whatever the one before had come to. */
   begin(): void {
+    this.#cursor = 0;
     this.#startedMs = this.#clock.monotonic();
   }
 
@@ -28,10 +29,11 @@ export class ReadCycle {
   next(vmids: readonly number[]): readonly number[] {
     const turn: number[] = [];
     for (let step = 0; step < Math.min(REREADS_PER_POLL_MAX, vmids.length); step++) {
-      const vmid = vmids[this.#cursor % vmids.length];
+      const vmid = vmids[this.#cursor];
       this.#cursor += 1;
       if (vmid !== undefined) turn.push(vmid);
-      if (this.#cursor % vmids.length === 0) this.#end();
+      // Past the end when guests were removed meanwhile: the others were all read.
+      if (this.#cursor >= vmids.length) this.#end();
     }
     return turn;
   }

@@ -11,8 +11,8 @@ const STYLE =
   ".True{color:#0a7d28}.False{color:#b3261e}.Unknown{color:#8a6d00}";
 
 /**
- * A page for a person with a browser: no scripts, nothing fetched, everything escaped. Guests and
- * messages only for `isLocal` peers.
+ * A page for a person with a browser: no scripts, nothing fetched, everything escaped, and no
+ * text in it can hide or reorder what stands beside it. Guests and messages only for `isLocal` peers.
  */
 export function statusPage(view: ServerView, isLocal: boolean): string {
   const title = isLocal ? `steward on ${view.node}` : "steward";
@@ -71,6 +71,13 @@ function row(cells: readonly string[]): string {
 
 const HTML_ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
+// Controls but tab and line feed, invisible and direction-changing characters, separators, lone surrogates: what
+// src/plan/escape.ts keeps from terminals. Said again here, for the server may not import the planner.
+// eslint-disable-next-line no-control-regex, no-misleading-character-class
+const UNPRINTABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\p{Surrogate}/gu;
+
+/** Text for a page; what cannot be shown becomes `\u{1b}`, as in the terminal's output. */
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => HTML_ESCAPES[character] ?? "");
+  const printable = text.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return printable.replace(/[&<>"']/g, (character) => HTML_ESCAPES[character] ?? "");
 }

@@ -126,6 +126,51 @@ describe("what cannot be used says so, names the file, and keeps the last good s
     expect(vmids(await source.load())).toEqual([101]);
   });
 
+  describe("a directory that every user of the host can write", () => {
+    const refused = "expected a directory that only its owner and group can write, found one that every user of this host can; run chmod o-w on it";
+
+    test.each([["777", 0o777], ["757", 0o757], ["702", 0o702], ["1777, sticky", 0o1777]])("with mode %s is refused as such a file is, and read again once it is mended", async (_, mode) => {
+      const directory = temporaryDirectory();
+      write(directory, "a.yaml", declaring(101));
+      const source = sourceOf(directory);
+      await source.load();
+      chmodSync(directory, mode);
+      write(directory, "b.yaml", declaring(102));
+      const bad = await source.load();
+      expect(told(bad)).toEqual([`desired.unreadable ${directory}: ${refused}`]);
+      expect(vmids(bad)).toEqual([101]);
+      chmodSync(directory, 0o775);
+      expect(vmids(await source.load())).toEqual([101, 102]);
+    });
+
+    test("is refused behind a symlink to it", async () => {
+      const parent = temporaryDirectory();
+      mkdirSync(join(parent, "one"));
+      write(join(parent, "one"), "a.yaml", declaring(101));
+      chmodSync(join(parent, "one"), 0o777);
+      symlinkSync("one", join(parent, "current"));
+      const report = await sourceOf(join(parent, "current")).load();
+      expect(report.state).toBeUndefined();
+      expect(told(report)).toEqual([`desired.unreadable ${join(parent, "current")}: ${refused}`]);
+    });
+
+    test("is refused where the files behind a ..data symlink stand in it", async () => {
+      const directory = temporaryDirectory();
+      mkdirSync(join(directory, "..one"));
+      write(join(directory, "..one"), "a.yaml", declaring(101));
+      symlinkSync("..one", join(directory, "..data"));
+      symlinkSync("..data/a.yaml", join(directory, "a.yaml"));
+      const source = sourceOf(directory);
+      expect(vmids(await source.load())).toEqual([101]);
+      chmodSync(join(directory, "..one"), 0o777);
+      const bad = await source.load();
+      const where = `expected a file in a directory that only its owner and group can write, found it in one that every user of this host can; run chmod o-w on ${join(directory, "..one")}`;
+      expect(told(bad)).toEqual([`desired.unreadable ${join(directory, "a.yaml")}: ${where}`]);
+      chmodSync(join(directory, "..one"), 0o755);
+      expect(told(await source.load())).toEqual([]);
+    });
+  });
+
   test("a directory whose files were all removed keeps its guests managed as they were", async () => {
     const directory = temporaryDirectory();
     const path = write(directory, "a.yaml", declaring(101));

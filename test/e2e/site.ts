@@ -222,10 +222,13 @@ export class Site implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.end();
-    await this.#simulator?.stop();
-    rmSync(this.directory, { recursive: true, force: true });
-    givePlaceBack();
+    try {
+      await this.end();
+      await this.#simulator?.stop();
+    } finally {
+      rmSync(this.directory, { recursive: true, force: true });
+      givePlaceBack();
+    }
   }
 
   #replace(path: string, text: string): void {

@@ -83,7 +83,7 @@ describe("a certificate that is not trusted", () => {
     const result = await clientOf(server.url, { tls: caFile }).api.version();
     if (result.ok || result.error.code !== "proxmox.untrusted") throw new Error("expected a refusal");
     expect(result.error.presentedFingerprint).toBe(fingerprintOf("impostor"));
-    expect(result.error.message).toContain(fingerprintOf("ca"));
+    expect(result.error.message).toContain(`expected a certificate signed by the CA ${fingerprintOf("ca")} (from `);
   });
 });
 

@@ -48,4 +48,35 @@ describe("a round over all declared guests", () => {
     cycle.next(vmids);
     expect(seconds).toEqual([3, 0.5]);
   });
+
+  test("begins anew at a resync: the rest of the round before is not told as a whole one", async () => {
+    const { clock, cycle, seconds } = cycleOf();
+    const vmids = numbered(3 * REREADS_PER_POLL_MAX);
+    cycle.begin();
+    cycle.next(vmids);
+    cycle.next(vmids);
+    await clock.advance(1_000);
+    cycle.begin();
+    expect(cycle.next(vmids)).toEqual(vmids.slice(0, REREADS_PER_POLL_MAX));
+    expect(seconds).toEqual([]);
+    await clock.advance(4_000);
+    cycle.next(vmids);
+    cycle.next(vmids);
+    expect(seconds).toEqual([4]);
+  });
+
+  test("is a whole one too when guests were declared or removed since the round before", async () => {
+    const { clock, cycle, seconds } = cycleOf();
+    cycle.begin();
+    cycle.next(numbered(REREADS_PER_POLL_MAX));
+    expect(seconds).toEqual([0]);
+    const more = numbered(REREADS_PER_POLL_MAX + 1);
+    await clock.advance(1_000);
+    expect(cycle.next(more)).toEqual(more.slice(0, REREADS_PER_POLL_MAX));
+    expect(seconds).toEqual([0]);
+    await clock.advance(1_000);
+    cycle.next([100, 101]);
+    expect(seconds).toEqual([0, 2]);
+    expect(cycle.next([100, 101])).toContain(100);
+  });
 });

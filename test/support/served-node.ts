@@ -44,7 +44,7 @@ export const USER_CONFIG = [
   "",
 ].join("\n");
 
-export const RECORDED_USERS: StartState = {
+const RECORDED_USERS: StartState = {
   files: { "/etc/pve/user.cfg": USER_CONFIG, "/etc/pve/priv/token.cfg": TOKEN_CONFIG },
 };
 

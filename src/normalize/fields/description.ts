@@ -1,4 +1,5 @@
-import { ok } from "../../ports/errors.ts";
+import type { GuestKind } from "../../guest/key.ts";
+import { ok, type Result } from "../../ports/errors.ts";
 import { invalid } from "../invalid.ts";
 import type { FieldNormalizer } from "../types.ts";
 
@@ -28,10 +29,18 @@ export const DESCRIPTION: FieldNormalizer = {
     if (form === null) return ok(null);
     const there = context.observed;
     if (there !== undefined && form === DESCRIPTION.normalize(there, context)) return ok(String(there));
-    // Proxmox drops what Perl takes for false: a lone "0" is only kept with a line end behind it.
-    return ok(text === "0" ? "0\n" : text);
+    return form === "0" ? loneZero(text, context.kind) : ok(text);
   },
 };
+
+/**
+ * Proxmox drops what Perl takes for false. A container keeps a lone "0" that has a line end behind it; a VM's
+ * description is trimmed first, so that no spelling of it stays (docs/proxmox.md row 15).
+ */
+function loneZero(text: string, kind: GuestKind): Result<string> {
+  if (kind === "lxc") return ok(text === "0" ? "0\n" : text);
+  return invalid("", "text other than a lone 0 (Proxmox drops it)", text, "add a word to it, or write null to have no description");
+}
 
 /** Characters as Proxmox counts them: code points, not UTF-16 units. */
 function lengthOf(text: string): number {

@@ -3,7 +3,7 @@ import { decimal, integer } from "../numbers.ts";
 import { propertyField } from "../property-field.ts";
 import { subKeys, type PropertyFormat } from "../property-format.ts";
 import { valueOf, type Property } from "../property-string.ts";
-import { rangeSet } from "../ranges.ts";
+import { numberSet, rangeSet } from "../ranges.ts";
 import { IPV4_ADDRESS, IPV6_ADDRESS, MAC_RULE, TEXT, ipv4Config, ipv6Config, matching, oneOf } from "../text-rules.ts";
 import type { NormalizeContext } from "../types.ts";
 
@@ -66,7 +66,10 @@ function joinModelAndAddress(properties: readonly Property[]): readonly Property
   return joined;
 }
 
-/** netN of a container: `type=veth` is the only type there is and says nothing (docs/proxmox.md row 26). */
+/**
+ * netN of a container: `type=veth` is the only type there is and says nothing (docs/proxmox.md row 26);
+ * trunks are single numbers (row 28).
+ */
 const LXC_NET_FORMAT: PropertyFormat = {
   required: ["name"],
   kept: ["hwaddr"],
@@ -86,7 +89,7 @@ const LXC_NET_FORMAT: PropertyFormat = {
     mtu: integer({ minimum: 64, maximum: 65_535 }),
     rate: decimal({ minimum: 0, byDefault: "0" }),
     tag: TAG_RULE,
-    trunks: rangeSet(";"),
+    trunks: numberSet(VLAN_MAX),
     type: oneOf(["veth"]),
   }),
 };
