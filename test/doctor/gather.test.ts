@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "bun:test";
 import { judgeAll } from "../../src/doctor/doctor.ts";
 import type { ApiFacts, ConfiguredFacts, Facts } from "../../src/doctor/facts.ts";
@@ -180,6 +181,8 @@ describe("the environment", () => {
       child.kill("SIGKILL");
       await child.exited;
     });
+    // Between fork and exec the child still shows this process's environment.
+    for (let look = 0; look < 1_000 && !readFileSync(`/proc/${child.pid}/environ`, "latin1").includes("HTTPS_PROXY"); look++) await new Promise((resolve) => setImmediate(resolve));
     const { environments } = await gathered(clock, optionsFor(clock, server.url, { askAgent: () => Promise.resolve({ state: "running", pid: child.pid, version: "1.2.3", node: "pve1", configProblem: "", troubles: [] }) }));
     expect(environments.map(({ who }) => who)).toEqual(["this command", `the running agent (pid ${child.pid})`]);
     expect(environments[1]?.variables).toEqual(["HTTPS_PROXY"]);
