@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "bun:test";
 import { judgeAll } from "../../src/doctor/doctor.ts";
 import type { ApiFacts, ConfiguredFacts, Facts } from "../../src/doctor/facts.ts";
@@ -9,7 +8,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { bare, FakePveServer, FIXTURES, json, refusal, type FakeAnswer } from "../support/fake-pve-server.ts";
 import { readRecording } from "../support/recordings.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CONFIG, desiredOf, TWO_GUESTS } from "./facts.ts";
 
