@@ -11,11 +11,8 @@ import { asJson, encodeRecord, type JournalRecord, type VerdictRecord } from "./
 import { SpareFile } from "./reserve.ts";
 import { removeOldSegments, startSegment } from "./start-segment.ts";
 import type { FactValue, Journal, JournalGuest, JournalHead, JournalHealth, NewOperation, Operation, OperationEvent, VerdictOutcome } from "./types.ts";
-import type { Clock } from "../ports/clock.ts";
 import { fail, ok, type Fault, type Result } from "../ports/errors.ts";
 import type { FileLock, FileSystem } from "../ports/file-system.ts";
-import type { Log } from "../ports/log.ts";
-import type { Random } from "../ports/random.ts";
 
 /**
  * The journal: every act's intent before and outcome after, the facts that must survive, the gate's
@@ -23,15 +20,7 @@ import type { Random } from "../ports/random.ts";
  * torn write and never read as something else; opening never throws. Leaves to others what an act
  * means and what to do about an unknown outcome. Format and rules: docs/journal.md.
  */
-export interface JournalOptions {
-  readonly directory: string;
-  readonly node: string;
-  readonly machineId: string;
-  readonly version: string;
-  readonly fileSystem: FileSystem;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
+export interface JournalOptions extends Omit<JournalContext, "limits"> {
   /** Told how long each sync took. */
   readonly onSync?: (seconds: number) => void;
   readonly limits?: Partial<JournalLimits>;

@@ -14,11 +14,11 @@ export async function readGuest(
   status?: GuestStatus,
 ): Promise<ProxmoxResult<ObservedGuest>> {
   const config = await api.readConfig({ kind: entry.kind, vmid: entry.vmid });
-  return config.ok ? ok(observeGuest(entry, config.value, node, status)) : config;
+  return config.ok ? ok(assembleGuest(entry, config.value, node, status)) : config;
 }
 
 /** Puts together what the list, the configuration and, when given, status/current say. */
-export function observeGuest(entry: GuestListEntry, config: GuestConfig, node: string, status?: GuestStatus): ObservedGuest {
+export function assembleGuest(entry: GuestListEntry, config: GuestConfig, node: string, status?: GuestStatus): ObservedGuest {
   const { running } = config;
   const name = running[entry.kind === "qemu" ? "name" : "hostname"];
   // The sources are read at different moments: a lock that one of them saw is respected until the next read.

@@ -2,7 +2,7 @@ import type { DesiredGuest } from "../desired/model.ts";
 import { formatGuestKey } from "../guest/key.ts";
 import type { HaStatus, ObservedGuest } from "../guest/observed.ts";
 import type { GuestStatus, ProxmoxApi, ProxmoxFault } from "../ports/proxmox-api.ts";
-import { observeGuest as assembleGuest } from "../proxmox/reader.ts";
+import { assembleGuest } from "../proxmox/reader.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 
 /** What reading one declared guest gave. Never a guess: what cannot be read is said to be unreadable. */

@@ -3,7 +3,7 @@ import { identityOf } from "../../src/guest/identity.ts";
 import type { GuestConfig } from "../../src/guest/observed.ts";
 import { ok } from "../../src/ports/errors.ts";
 import type { GuestListEntry, ProxmoxApi } from "../../src/ports/proxmox-api.ts";
-import { observeGuest, readGuest } from "../../src/proxmox/reader.ts";
+import { assembleGuest, readGuest } from "../../src/proxmox/reader.ts";
 import { FakePveServer, json, refusal, type FakeAnswer } from "../support/fake-pve-server.ts";
 import { testClient } from "../support/proxmox-client.ts";
 import { readRecording } from "../support/recordings.ts";
@@ -191,11 +191,11 @@ describe("reading one guest", () => {
   };
 
   test("takes the config's word over the list's, and status/current's run state where it was read", () => {
-    expect(observeGuest(entry, config, "pve1")).toEqual({
+    expect(assembleGuest(entry, config, "pve1")).toEqual({
       ...QEMU, node: "pve1", name: "web", runState: "running", isTemplate: true, lock: "backup", ha: undefined, config, identity: identityOf("qemu", config.running),
     });
     const status = { runState: "paused", lock: undefined, ha: { isManaged: true }, isTemplate: false } as const;
-    expect(observeGuest(entry, config, "pve1", status)).toMatchObject({ runState: "paused", ha: { isManaged: true }, lock: "backup" });
+    expect(assembleGuest(entry, config, "pve1", status)).toMatchObject({ runState: "paused", ha: { isManaged: true }, lock: "backup" });
   });
 
   test("gives the fault of its configuration and nothing else", async () => {
