@@ -3,32 +3,14 @@
  * machine-readable API schema and writes them as src/simulator/host/schema.gen.ts. No sentence of the
  * schema is kept. Run: bun scripts/generate-sim-schema.ts <apidoc-guests.json>
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-
-interface ApiDocMethod {
-  readonly method: string;
-  readonly path: string;
-  readonly parameters: { readonly properties?: Readonly<Record<string, ApiDocOption>> };
-  readonly returns?: { readonly properties?: Readonly<Record<string, ApiDocOption>> };
-  readonly permissions?: { readonly check?: readonly unknown[]; readonly user?: string };
-}
-
-type ApiDocOption = Readonly<Record<string, unknown>>;
+import { INDEX_COUNTS, option, print, readMethods, type ApiDocMethod, type FindMethod } from "./proxmox-schema.ts";
 
 const OUTPUT = join(import.meta.dir, "../src/simulator/host/schema.gen.ts");
 
-/** Keys that are copied, in the order they are written. */
-const KEPT = ["type", "optional", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "requires", "alias", "keyAlias"];
-
 /** Server-owned keys that configuration files hold besides the settable ones. */
 const QEMU_INTERNAL = ["meta", "parent", "snaptime", "vmstate", "runningmachine", "runningcpu", "running-nets-host-mtu"];
-
-/** How many of each indexed key exist; the schema writes them as `net[n]`. */
-const INDEX_COUNTS = {
-  qemu: { ide: 4, sata: 6, scsi: 31, virtio: 16, net: 32, ipconfig: 32, unused: 256, hostpci: 16, usb: 14, serial: 4, parallel: 3, numa: 8, virtiofs: 10 },
-  lxc: { net: 32, mp: 256, unused: 256, dev: 256 },
-};
 
 const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
   "/version": ["GET"],
@@ -73,12 +55,7 @@ const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
 function main(): void {
   const source = process.argv[2];
   if (source === undefined) throw new Error("usage: bun scripts/generate-sim-schema.ts <apidoc-guests.json>");
-  const methods = JSON.parse(readFileSync(source, "utf8")) as ApiDocMethod[];
-  const find = (method: string, path: string): ApiDocMethod => {
-    const found = methods.find((entry) => entry.method === method && entry.path === path);
-    if (found === undefined) throw new Error(`the schema has no ${method} ${path}`);
-    return found;
-  };
+  const find = readMethods(source);
   const config = { qemu: configOptions(find, "qemu"), lxc: configOptions(find, "lxc") };
   const endpoints = Object.entries(ENDPOINTS).flatMap(([path, names]) =>
     names.map((method) => [`${method} ${path}`, endpoint(find(method, path), config)] as const),
@@ -98,7 +75,7 @@ function main(): void {
 }
 
 /** The keys that a configuration file of this kind may hold; settable ones and the server's own. */
-function configOptions(find: (method: string, path: string) => ApiDocMethod, kind: "qemu" | "lxc"): Record<string, unknown> {
+function configOptions(find: FindMethod, kind: "qemu" | "lxc"): Record<string, unknown> {
   const path = `/nodes/{node}/${kind}/{vmid}/config`;
   const settable = find("PUT", path).parameters.properties ?? {};
   const create = find("POST", `/nodes/{node}/${kind}`).parameters.properties ?? {};
@@ -128,35 +105,6 @@ function endpoint(method: ApiDocMethod, config: Readonly<Record<"qemu" | "lxc", 
     ...(takesConfig ? { config: kind } : {}),
     ...(isSimple ? { privileges: check[2], ...(check[3] === "any" ? { isAnyEnough: true } : {}) } : {}),
   };
-}
-
-function option(source: ApiDocOption): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const key of KEPT) {
-    const value = source[key];
-    if (value === undefined || (key === "optional" && value === 0)) continue;
-    result[key] = typeof value === "string" && key === "pattern" ? javascriptPattern(value) : key.endsWith("imum") ? Number(value) : value;
-  }
-  if (source["default_key"] !== undefined) result["isDefaultKey"] = true;
-  const format = source["format"];
-  if (typeof format === "string") result["format"] = format;
-  else if (typeof format === "object" && format !== null) {
-    result["format"] = Object.fromEntries(Object.entries(format).map(([name, sub]) => [name, option(sub as ApiDocOption)]));
-  }
-  return result;
-}
-
-/** Perl's `(?^:…)`, `(?^u:…)`, atomic groups and `{,n}` in JavaScript's words. */
-function javascriptPattern(perl: string): string {
-  return perl.replace(/\(\?\^u?:/g, "(?:").replace(/\(\?>/g, "(?:").replace(/\{,(\d+)\}/g, "{0,$1}");
-}
-
-/** One line for each key of the second level. */
-function print(value: object): string {
-  const line = (key: string, content: string): string => `  ${JSON.stringify(key)}: ${content},`;
-  const inner = (content: object): string =>
-    `{\n${Object.entries(content).map(([key, item]) => `  ${line(key, JSON.stringify(item))}`).join("\n")}\n  }`;
-  return `{\n${Object.entries(value).map(([key, item]) => line(key, inner(item as object))).join("\n")}\n}`;
 }
 
 main();

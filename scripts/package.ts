@@ -10,6 +10,8 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { json } from "../src/commands/context.ts";
+import { schemaText } from "../src/commands/schema.ts";
 import { layoutOf, OWN_DIRECTORIES, PACKAGE_PREFIX, SHELLS, shippedFiles, STATE_DIRECTORY, type Shell, type ShippedTexts } from "../src/install/layout.ts";
 import { unitText } from "../src/install/unit.ts";
 import { TARGETS, hostTarget, type Target } from "./build.ts";
@@ -107,7 +109,7 @@ function main(): number {
   const name = `steward_${version}_${architecture}.deb`;
   const bytes = debPackage({
     version, architecture, binary: readFileSync(join(ROOT, "dist", plan.binary)), modifiedAt: sourceDate(),
-    texts: { completions: completionTexts(), config: read("packaging/agent.yaml"), desired: read("packaging/guests.yaml") },
+    texts: { completions: completionTexts(), config: read("packaging/agent.yaml"), desired: read("packaging/guests.yaml"), schema: json(schemaText("desired")) },
     documents: {
       "CHANGELOG.md": read("CHANGELOG.md"), "installing.md": read("docs/installing.md"), "operating.md": read("docs/operating.md"),
       "configuration.md": read("docs/configuration.md"), "desired-state.md": read("docs/desired-state.md"), "security.md": read("docs/security.md"),

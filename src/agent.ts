@@ -7,7 +7,7 @@ import { pause, resolveOperation, resume, type PauseRequest } from "./control/op
 import { guestReport, remainingReport, type OnceReport, type StatusReport } from "./control/report.ts";
 import { listenOnSocket, type ControlSocket } from "./control/socket.ts";
 import { openJournal } from "./journal/journal.ts";
-import type { Journal, Operation } from "./journal/types.ts";
+import type { Compaction, Journal, Operation } from "./journal/types.ts";
 import { Lanes } from "./lanes/lanes.ts";
 import { createParts, describeDesired, type Parts, type World } from "./parts.ts";
 import { ok, type Result } from "./ports/errors.ts";
@@ -201,6 +201,10 @@ export class Agent implements ControlTarget {
     return this.#engine.selftest(vmid);
   }
 
+  compactJournal(): Promise<Result<Compaction>> {
+    return this.#journal.compact();
+  }
+
   async runOnce(onProgress?: () => void): Promise<OnceReport> {
     const { clock } = this.#options.world;
     const actions: ActRecord[] = [];
@@ -212,7 +216,7 @@ export class Agent implements ControlTarget {
     const isRead = this.tracker.hostCondition("FirstFullReadDone")?.status === "True";
     return {
       version: 1,
-      exitCode: onceExit(remaining, problems, isRead),
+      exitCode: onceExit(remaining, problems, isRead, this.#journal.health().state === "corrupt"),
       actions,
       remaining: remaining.map((view) => remainingReport(view, this.tracker.guest(view.guest.vmid))),
       problems,

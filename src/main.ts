@@ -30,6 +30,7 @@ async function main(): Promise<number> {
   process.on("SIGINT", endAtSecondInterrupt());
   // A reader that went away ("agent status | head") is no reason for a stack trace.
   process.on("SIGPIPE", () => {});
+  const outputGone = new AbortController();
   const clock = new SystemClock();
   const isTerminal = process.stdout.isTTY === true;
   const hasColours = process.stderr.isTTY === true && !process.env["NO_COLOR"];
@@ -41,8 +42,11 @@ async function main(): Promise<number> {
     workingDirectory: process.cwd(),
     processId: process.pid,
     isTerminal,
-    print: (text) => writeAll(1, text),
-    complain: (text) => writeAll(2, text),
+    print: (text) => {
+      if (!writeAll(1, text)) outputGone.abort();
+    },
+    complain: (text) => void writeAll(2, text),
+    outputGone: outputGone.signal,
     confirm: (question) => confirm(question, interrupted.signal),
     interrupted: interrupted.signal,
     onHangup: (callback) => process.on("SIGHUP", callback),
@@ -73,8 +77,8 @@ async function confirm(question: string, interrupted: AbortSignal): Promise<bool
   }
 }
 
-/** Writes all of `text` before it returns: output that is still buffered at exit would be lost in a pipe. */
-function writeAll(fd: number, text: string): void {
+/** Writes all of `text` before it returns: output that is still buffered at exit would be lost in a pipe. False: nobody reads it. */
+function writeAll(fd: number, text: string): boolean {
   const bytes = Buffer.from(text, "utf8");
   let written = 0;
   while (written < bytes.length) {
@@ -83,10 +87,11 @@ function writeAll(fd: number, text: string): void {
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : undefined;
       if (code === "EAGAIN") continue;
-      if (code === "EPIPE") return;
+      if (code === "EPIPE") return false;
       throw error;
     }
   }
+  return true;
 }
 
 process.exit(await main().catch((error: unknown) => {

@@ -3,12 +3,12 @@ import { complainAbout, EXIT, untilAborted, type CommandContext, type ExitCode }
 import type { LoadedConfig } from "./config/load.ts";
 import { fingerprintOf } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
+import { limitsOf } from "./limits.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Result } from "./ports/errors.ts";
 import type { FileSystem } from "./ports/file-system.ts";
 import type { Log } from "./ports/log.ts";
 import { driftedFieldsOf } from "./reconcile/guest-conditions.ts";
-import { REREADS_PER_POLL_MAX } from "./reconcile/read-cycle.ts";
 import { collectGarbage, returnMemory } from "./runtime/memory.ts";
 import { Logger } from "./runtime/logger.ts";
 import { connectNotifier, type Notifier } from "./runtime/notify.ts";
@@ -169,25 +169,11 @@ function gaugeSource(agent: Agent): GaugeSource {
     laneDepth: () => agent.lanes.depth(),
     longestLaneWaitSeconds: () => agent.lanes.longestWaitSeconds(),
     backoffGuests: () => agent.engine.backoffCount(),
+    refusedKeys: () => agent.engine.refusedKeyCount(),
     journalRecords: () => agent.journal.appendedCount(),
     journalHead: () => agent.journal.head(),
     limits: () => limitsOf(agent.config),
     process: () => readProcessSample(),
-  };
-}
-
-function limitsOf(config: AgentConfig): Readonly<Record<string, number>> {
-  return {
-    poll_interval_seconds: config.pollIntervalMs / 1000,
-    resync_interval_seconds: config.resyncIntervalMs / 1000,
-    request_timeout_seconds: config.proxmox.requestTimeoutMs / 1000,
-    task_timeout_seconds: config.taskTimeoutMs / 1000,
-    shutdown_timeout_seconds: config.shutdownTimeoutMs / 1000,
-    concurrent_requests: config.proxmox.maxConcurrentRequests,
-    concurrent_acts: config.maxConcurrentActs,
-    concurrent_starts: config.maxConcurrentStarts,
-    affected_percent: config.maxAffectedPercent,
-    rereads_per_poll: REREADS_PER_POLL_MAX,
   };
 }
 

@@ -21,7 +21,7 @@ Version: ${version}
 Architecture: ${architecture}
 Maintainer: ${MAINTAINER}
 Installed-Size: ${Math.ceil(installedBytes / BYTES_PER_KIB)}
-Depends: adduser, libc6 (>= ${LIBC_MIN})
+Depends: adduser, libc6 (>= ${LIBC_MIN}), procps
 Suggests: pve-manager
 Section: admin
 Priority: optional

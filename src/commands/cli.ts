@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { nearestName } from "../document/nearest.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { DEFAULT_CONFIG_FILE, EXIT, isJson, json, settingFlags, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { addBenchCommand } from "./bench.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addImportCommand } from "./import.ts";
 import { addDoctorCommand } from "./doctor.ts";
@@ -10,6 +11,7 @@ import { addJournalCommands } from "./journal.ts";
 import { addOperateCommands } from "./operate.ts";
 import { addPlanCommand } from "./plan.ts";
 import { addRunCommand } from "./run.ts";
+import { addSchemaCommand } from "./schema.ts";
 import { addSelftestCommand } from "./selftest.ts";
 import { addSimulateCommand } from "./simulate.ts";
 import { addStatusCommand } from "./status.ts";
@@ -49,7 +51,9 @@ function createProgram(context: CommandContext, finish: (code: ExitCode) => void
   addJournalCommands(program, context, finish);
   addDoctorCommand(program, context, finish);
   addInstallCommands(program, context, finish);
+  addSchemaCommand(program, context, finish);
   addSelftestCommand(program, context, finish);
+  addBenchCommand(program, context, finish);
   addSimulateCommand(program, context, finish);
   addDemoCommand(program, context, finish);
   withOutput(program.command("version"))
@@ -84,11 +88,12 @@ function allCommands(command: Command): readonly Command[] {
   return command.commands.flatMap((child) => [child, ...allCommands(child)]);
 }
 
-/** `-o` takes text or json and nothing else; a typo must not print text into somebody's pipe. */
+/** `-o` takes text or json and nothing else, where a command does not say otherwise; a typo must not print text into somebody's pipe. */
 function checkOutput(command: Command, context: CommandContext): void {
   command.configureOutput(outputOf(context));
   command.hook("preAction", (_this, action) => {
     const { output } = action.opts<{ output?: string }>();
+    if (action.options.some(({ long, argChoices }) => long === "--output" && argChoices !== undefined)) return;
     if (output !== undefined && output !== "text" && output !== "json") action.error(`agent: expected text or json after --output, found "${output}"`);
   });
 }

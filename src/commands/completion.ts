@@ -46,6 +46,6 @@ function optionShape(option: Option): OptionShape {
 function valueShape(option: Option & Partial<Pick<Argument, "argChoices">>): ValueShape {
   const placeholder = /<([^>]*)>/.exec(option.flags)?.[1] ?? "";
   const written = placeholder.includes("|") ? placeholder.split("|") : [];
-  const choices = option.long === "--output" ? ["text", "json"] : (option.argChoices ?? written);
+  const choices = option.argChoices ?? (option.long === "--output" ? ["text", "json"] : written);
   return { choices, isPath: /^(?:file|path|dir|directory)$/.test(placeholder) };
 }

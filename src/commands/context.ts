@@ -31,6 +31,8 @@ export interface CommandContext {
   complain(text: string): void;
   /** Aborted on SIGINT and SIGTERM. */
   readonly interrupted: AbortSignal;
+  /** Aborted when whoever read standard output has gone ("… | head"): what streams may end. */
+  readonly outputGone?: AbortSignal;
   /** Asks a person yes or no; undefined where there is nobody to ask. */
   confirm?(question: string): Promise<boolean | undefined>;
   /** Calls back on SIGHUP. */

@@ -1,12 +1,11 @@
 import type { Command } from "commander";
 import type { AgentConfig } from "../config/types.ts";
 import { readRecords } from "../journal/inspect.ts";
-import type { JournalGuest } from "../journal/types.ts";
 import type { PlanStyle } from "../plan/render-style.ts";
 import type { RunningSimulator } from "../simulator/main.ts";
 import type { Started } from "../serve.ts";
 import { EXIT, type CommandContext, type ExitCode } from "./context.ts";
-import { guestOf, recordCells } from "./journal-text.ts";
+import { recordCells, Subjects } from "./journal-text.ts";
 import { alignColumns } from "./table.ts";
 
 /** Longest wait for one chapter; a converged guest takes a second or two. */
@@ -78,10 +77,11 @@ function describe(params: Readonly<Record<string, unknown>>): string {
 
 function showJournal(parts: StoryParts): void {
   const rows: (readonly string[])[] = [];
-  const guests = new Map<string, JournalGuest>();
+  const subjects = new Subjects();
   for (const { record, sequence, isSnapshot } of readRecords(parts.context.world.fileSystem, `${parts.config.stateDir}/journal`)) {
+    const subject = subjects.of(record);
     if (isSnapshot) continue;
-    const [at = "", about = "", id = "", what = "", detail = ""] = recordCells(record, guestOf(record, guests));
+    const [at = "", about = "", id = "", what = "", detail = ""] = recordCells(record, subject?.guest);
     rows.push([String(sequence), at.slice(11, 23), about, id.slice(-6), what, detail.slice(0, 90)]);
   }
   show(parts, rows.slice(-RECORDS_SHOWN));

@@ -11,7 +11,8 @@ import { unitText } from "../install/unit.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
 import { VERSION } from "../version.ts";
 import { addCompletionCommand, completionFor } from "./completion.ts";
-import { complainAbout, EXIT, type CommandContext, type ExitCode } from "./context.ts";
+import { complainAbout, EXIT, json, type CommandContext, type ExitCode } from "./context.ts";
+import { schemaText } from "./schema.ts";
 
 /** As wide as the widest verb. */
 const VERB_WIDTH = 6;
@@ -101,7 +102,7 @@ function binaryFor({ binary }: InstallOptions): Result<string> {
 function textsFor(program: Command): Omit<ShippedTexts, "unit"> {
   return {
     completions: { bash: completionFor(program, "bash"), zsh: completionFor(program, "zsh"), fish: completionFor(program, "fish") },
-    config: String(configYaml), desired: String(guestsYaml),
+    config: String(configYaml), desired: String(guestsYaml), schema: json(schemaText("desired")),
   };
 }
 

@@ -1,100 +1,56 @@
-import type { Command } from "commander";
-import { foldOperations, readRecords, verifyJournal, type JournalEntry } from "../journal/inspect.ts";
-import { formatProblem } from "../journal/scan.ts";
-import type { JournalGuest, Operation } from "../journal/types.ts";
-import { guestOf, recordCells } from "./journal-text.ts";
-import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
-import { alignColumns } from "./table.ts";
+import { Option, type Command } from "commander";
+import { OPERATION_STATES } from "../journal/types.ts";
+import { withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { compactJournal } from "./journal-compact.ts";
+import { listRecords, type ListOptions } from "./journal-ls.ts";
+import { showOperation } from "./journal-show.ts";
+import { exportRecords, tailRecords } from "./journal-stream.ts";
+import { verifyRecords } from "./journal-verify.ts";
 
-/** `agent journal ls|show|verify`: read-only, beside a running agent or on a copied directory. */
+const EXIT_CODES = "\nExit codes: 0 done · 1 cannot be read · 3 torn tail · 4 corrupt";
+
+/** `agent journal …`: all but `compact` only read, without a lock, beside a running agent or on a copied directory. */
 export function addJournalCommands(program: Command, context: CommandContext, finish: (code: ExitCode) => void): void {
-  const journal = program.command("journal").description("the record of every act: ls, show, verify");
-  withOutput(journal.command("ls"))
-    .description("records, oldest first")
-    .option("--guest <vmid>", "only this guest's")
-    .option("--last <n>", "only the newest n", "100")
-    .option("--dir <directory>", "a journal directory; default: <stateDir>/journal")
-    .action((options: { guest?: string; last: string; dir?: string }, command: Command) => finish(list(context, command, options)));
-  withOutput(journal.command("show <operation>"))
-    .description("everything about one act")
-    .option("--dir <directory>", "a journal directory; default: <stateDir>/journal")
-    .action((id: string, options: { dir?: string }, command: Command) => finish(show(context, command, id, options)));
-  withOutput(journal.command("verify"))
+  const journal = program.command("journal").description("the record of every act: look at it, prove it, compact it");
+  addList(journal, context, finish);
+  withDirectory(withOutput(journal.command("show <operation>")))
+    .description("everything about one act; the beginning of its id will do")
+    .addHelpText("after", EXIT_CODES)
+    .action((id: string, options: { dir?: string }, command: Command) => finish(showOperation(context, command, id, options.dir)));
+  withDirectory(withOutput(journal.command("verify")))
     .description("prove that nothing was changed, dropped, reordered or inserted")
-    .option("--from <hash>", "a head of the chain recorded earlier; it must still be there")
-    .option("--dir <directory>", "a journal directory; default: <stateDir>/journal")
-    .addHelpText("after", "\nExit codes: 0 intact · 1 cannot be read · 3 torn tail · 4 corrupt")
-    .action((options: { from?: string; dir?: string }, command: Command) => finish(verify(context, command, options)));
+    .option("--from <hash>", "a head of the chain written down earlier (16 digits or more): it must still be there")
+    .addHelpText("after", "\nExit codes: 0 intact · 1 cannot be read · 3 torn tail · 4 corrupt, or without the head of --from")
+    .action((options: { from?: string; dir?: string }, command: Command) => finish(verifyRecords(context, command, options)));
+  withOutput(journal.command("compact"))
+    .description("go on in a new segment with the live state, and remove old ones that are no longer kept")
+    .addHelpText("after", "\nA running agent does it itself. Old segments stay for audit as long as retention keeps them (docs/journal.md).")
+    .action(async (_options, command: Command) => finish(await compactJournal(context, command)));
+  withDirectory(withOutput(journal.command("tail")))
+    .description("the newest records; -f: and those to come, until interrupted")
+    .option("-f, --follow", "wait for more")
+    .option("-n, --lines <n>", "begin with the newest n", "10")
+    .action(async (options: { follow?: boolean; lines: string; dir?: string }, command: Command) => finish(await tailRecords(context, command, options)));
+  withDirectory(journal.command("export"))
+    .description("every record as a line of JSON, oldest first")
+    .addOption(new Option("-o, --output <format>", "the format").choices(["jsonl"]).default("jsonl"))
+    .addHelpText("after", `\nRecords marked "snapshot" repeat live state at the head of a segment: nothing happened then.${EXIT_CODES}`)
+    .action((options: { dir?: string }, command: Command) => finish(exportRecords(context, command, options.dir)));
 }
 
-function directoryOf(context: CommandContext, command: Command, dir: string | undefined): string | undefined {
-  if (dir !== undefined) return dir;
-  const loaded = loadFor(context, command);
-  if (loaded.ok) return `${loaded.value.config.stateDir}/journal`;
-  complainAbout(context, loaded.error);
-  return undefined;
+function addList(journal: Command, context: CommandContext, finish: (code: ExitCode) => void): void {
+  withDirectory(withOutput(journal.command("ls")))
+    .description("the newest records that match, oldest first")
+    .option("--guest <guest>", "only this guest's: 100 or qemu/100")
+    .option("--since <time>", "not older than this: 30m, 2h, 3d, or 2026-01-31T14:00:00Z")
+    .option("--op <action>", "only of operations that do this: start, shutdown, set_config")
+    .addOption(new Option("--state <state>", "only where an operation came into this state").choices(OPERATION_STATES))
+    .option("--limit <n>", "at most the newest n", "100")
+    .addOption(new Option("--last <n>").hideHelp())
+    .addHelpText("after", EXIT_CODES)
+    .action((options: ListOptions, command: Command) => finish(listRecords(context, command, options)));
 }
 
-function list(context: CommandContext, command: Command, options: { guest?: string; last: string; dir?: string }): ExitCode {
-  const directory = directoryOf(context, command, options.dir);
-  if (directory === undefined) return EXIT.error;
-  const count = Number(options.last);
-  if (!Number.isInteger(count) || count < 1) {
-    return complainAbout(context, { code: "command.usage", message: `expected a whole number from 1 after --last, found "${options.last}"` });
-  }
-  if (options.guest !== undefined && parseVmid(options.guest) === undefined) {
-    return complainAbout(context, { code: "command.usage", message: `expected a VMID (100 to 999999999) after --guest, found "${options.guest}"` });
-  }
-  const listed = context.world.fileSystem.list(directory);
-  if (!listed.ok) return complainAbout(context, { ...listed.error, message: `expected a journal in ${directory}: ${listed.error.message}; name another with --dir or --state-dir` });
-  const entries: { readonly entry: JournalEntry; readonly guest: JournalGuest | undefined }[] = [];
-  const guests = new Map<string, JournalGuest>();
-  let damage = "";
-  for (const entry of readRecords(context.world.fileSystem, directory, (problem) => (damage = formatProblem(problem)))) {
-    const guest = guestOf(entry.record, guests);
-    if (entry.isSnapshot || (options.guest !== undefined && String(guest?.vmid) !== options.guest)) continue;
-    entries.push({ entry, guest });
-    if (entries.length > count) entries.shift();
-  }
-  if (damage !== "") context.complain(`agent: damaged: ${damage}\n`);
-  if (isJson(command)) context.print(json(entries.map(({ entry: { record, sequence, hash } }) => ({ sequence, hash, ...record }))));
-  else if (entries.length === 0) context.print("No records.\n");
-  else context.print(`${alignColumns(entries.map(({ entry, guest }) => [String(entry.sequence), ...recordCells(entry.record, guest)])).join("\n")}\n`);
-  return damage === "" ? EXIT.done : EXIT.error;
-}
-
-function show(context: CommandContext, command: Command, id: string, options: { dir?: string }): ExitCode {
-  const directory = directoryOf(context, command, options.dir);
-  if (directory === undefined) return EXIT.error;
-  const operation = foldOperations(recordsIn(context, directory)).get(id);
-  if (operation === undefined) return complainAbout(context, { code: "journal.unknown_operation", message: `expected an operation of ${directory}, found none with the id "${id}"; "agent journal ls" lists them` });
-  context.print(isJson(command) ? json(operation) : operationText(operation));
-  return EXIT.done;
-}
-
-function* recordsIn(context: CommandContext, directory: string) {
-  for (const entry of readRecords(context.world.fileSystem, directory)) yield entry.record;
-}
-
-function operationText(operation: Operation): string {
-  const rows = Object.entries(operation).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]);
-  return `${alignColumns(rows).join("\n")}\n`;
-}
-
-function verify(context: CommandContext, command: Command, options: { from?: string; dir?: string }): ExitCode {
-  const directory = directoryOf(context, command, options.dir);
-  if (directory === undefined) return EXIT.error;
-  const verified = verifyJournal(context.world.fileSystem, directory, options.from === undefined ? {} : { from: options.from });
-  if (!verified.ok) return complainAbout(context, verified.error);
-  const { outcome, records, head, problem } = verified.value;
-  if (isJson(command)) context.print(json(verified.value));
-  else context.print(`${outcome}: ${records} records, head ${head.hash} at record ${head.sequence} in ${head.segment}\n${problem === undefined ? "" : `${formatProblem(problem)}\n`}`);
-  switch (outcome) {
-    case "intact":
-      return EXIT.done;
-    case "torn":
-      return EXIT.journalTorn;
-    case "corrupt":
-      return EXIT.journalCorrupt;
-  }
+function withDirectory(command: Command): Command {
+  return command.option("--dir <directory>", "a journal directory, or a copy of one; default: <stateDir>/journal");
 }

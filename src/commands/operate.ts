@@ -1,11 +1,13 @@
 import type { Command } from "commander";
 import { parseDuration } from "../config/duration.ts";
-import { askAgent } from "../control/client.ts";
+import { operationsAnswer } from "../control/answers.ts";
+import { askAgent, askAgentFor } from "../control/client.ts";
 import { pause, resolveOperation, resume, type OperatorDeps } from "../control/operator.ts";
 import type { Operation } from "../journal/types.ts";
 import { isSettled } from "../journal/types.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
 import { REVISION_SHOWN } from "../reconcile/revision.ts";
+import { VERSION } from "../version.ts";
 import { acceptNewest } from "./accept-offline.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { openReadOnlyJournal } from "./read-only-journal.ts";
@@ -98,8 +100,8 @@ function addOperations(program: Command, context: CommandContext, finish: (code:
 async function listOperations(context: CommandContext, command: Command, isAll: boolean): Promise<Result<readonly Operation[]>> {
   const loaded = loadFor(context, command);
   if (!loaded.ok) return loaded;
-  const asked = await askAgent(loaded.value.config.socket, `/v1/operations${isAll ? "?all=1" : ""}`);
-  if (asked.ok) return ok(asked.value as readonly Operation[]);
+  const asked = await askAgentFor(loaded.value.config.socket, `/v1/operations${isAll ? "?all=1" : ""}`, { schema: operationsAnswer, version: VERSION });
+  if (asked.ok) return asked;
   if (asked.error.code !== "control.unreachable") return asked;
   const journal = openReadOnlyJournal(context.world.fileSystem, `${loaded.value.config.stateDir}/journal`);
   const operations = [...journal.recentOperations(), ...journal.openOperations()];

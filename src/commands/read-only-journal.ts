@@ -23,6 +23,8 @@ export function openReadOnlyJournal(fileSystem: FileSystem, directory: string): 
     health: () => ({ state: "healthy", message: "" }),
     head: () => ({ segment: last ?? "", sequence: scan?.lastSequence ?? 0, hash: scan?.lastHash ?? "" }),
     lastRecordedAtMs: () => undefined,
+    foundAtOpening: () => undefined,
+    recordRestored: refuse,
     appendedCount: () => 0,
     repairedCount: () => 0,
     plan: refuse,
@@ -35,6 +37,7 @@ export function openReadOnlyJournal(fileSystem: FileSystem, directory: string): 
     fact: (namespace, key) => table.facts(namespace).get(key),
     facts: (namespace) => table.facts(namespace),
     recordVerdict: refuse,
+    compact: refuse,
     reopen: () => Promise.resolve({ state: "healthy", message: "" }),
     close: () => Promise.resolve(),
   };

@@ -1,11 +1,14 @@
 import type { Command } from "commander";
 import { Agent, type AgentOptions } from "../agent.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { askAgent } from "../control/client.ts";
-import type { OnceReport, StatusReport } from "../control/report.ts";
+import { onceAnswer, statusAnswer } from "../control/answers.ts";
+import { askAgentFor } from "../control/client.ts";
+import type { OnceReport } from "../control/report.ts";
 import { describeDesired } from "../parts.ts";
+import { ok, type Result } from "../ports/errors.ts";
 import { serveAgent } from "../serve.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, untilAborted, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
+import { VERSION } from "../version.ts";
 import { alignColumns } from "./table.ts";
 
 /** How long a running agent is given for a whole `run --once`. */
@@ -17,7 +20,7 @@ export function addRunCommand(program: Command, context: CommandContext, finish:
     .description("keep the guests as declared (the daemon); --once: one full reconcile, then exit")
     .option("--once", "one full reconcile, then exit")
     .addHelpText("after", () => `\nEvery setting is an option too (docs/configuration.md):\n${alignColumns(settingFlags().map(({ flag, description }) => [flag, description]), "  ").join("\n")}`)
-    .addHelpText("after", "\nExit codes with --once: 0 nothing left · 1 error · 2 something held or deferred remains · 5 another agent holds the lock")
+    .addHelpText("after", "\nExit codes with --once: 0 nothing left · 1 error · 2 something held or deferred remains · 4 the journal is corrupt · 5 another agent holds the lock")
     .action(async (options: { once?: boolean }, command: Command) => {
       const loaded = loadFor(context, command);
       if (!loaded.ok) return finish(complainAbout(context, loaded.error));
@@ -27,12 +30,13 @@ export function addRunCommand(program: Command, context: CommandContext, finish:
 
 async function runOnce(context: CommandContext, command: Command, { config }: LoadedConfig): Promise<ExitCode> {
   const difference = await differenceFromRunning(config);
-  if (difference !== undefined) {
-    const message = `an agent runs here, and "run --once" would have it act by its own settings: ${difference}; leave that setting out, stop the agent first, or use "agent plan"`;
+  if (!difference.ok) return complainAbout(context, difference.error);
+  if (difference.value !== undefined) {
+    const message = `an agent runs here, and "run --once" would have it act by its own settings: ${difference.value}; leave that setting out, stop the agent first, or use "agent plan"`;
     return complainAbout(context, { code: "control.refused", message });
   }
-  const asked = await askAgent(config.socket, "/v1/run-once", {}, ONCE_TIMEOUT_MS);
-  if (asked.ok) return printReport(context, command, asked.value as OnceReport);
+  const asked = await askAgentFor(config.socket, "/v1/run-once", { schema: onceAnswer, version: VERSION }, {}, ONCE_TIMEOUT_MS);
+  if (asked.ok) return printReport(context, command, asked.value);
   if (asked.error.code !== "control.unreachable") return complainAbout(context, asked.error);
   const opened = await Agent.open(onceOptions(context, config, command));
   if (!opened.ok) return complainAbout(context, opened.error);
@@ -47,10 +51,10 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
 }
 
 /** What this command asks for and the running agent does otherwise; undefined when nothing, or when none runs. */
-async function differenceFromRunning(config: LoadedConfig["config"]): Promise<string | undefined> {
-  const asked = await askAgent(config.socket, "/v1/status");
-  if (!asked.ok) return undefined;
-  const { agent } = asked.value as StatusReport;
+async function differenceFromRunning(config: LoadedConfig["config"]): Promise<Result<string | undefined>> {
+  const asked = await askAgentFor(config.socket, "/v1/status", { schema: statusAnswer, version: VERSION });
+  if (!asked.ok) return asked.error.code === "control.unreachable" ? ok(undefined) : asked;
+  const { agent } = asked.value;
   const pairs: readonly (readonly [string, string, string])[] = [
     ["node", config.node, agent.node],
     ["proxmox.url", config.proxmox.url, agent.proxmoxUrl],
@@ -59,7 +63,7 @@ async function differenceFromRunning(config: LoadedConfig["config"]): Promise<st
     ["dryRun", String(config.dryRun), String(config.dryRun && agent.isDryRun)],
   ];
   const [name, own, running] = pairs.find(([, here, there]) => here !== there) ?? [];
-  return name === undefined ? undefined : `${name} is ${own} in this command and ${running} in the agent`;
+  return ok(name === undefined ? undefined : `${name} is ${own} in this command and ${running} in the agent`);
 }
 
 /** An agent for one command: nothing is counted, and a new config is read only when asked. */

@@ -1,15 +1,22 @@
 import type { Command } from "commander";
 import { Agent } from "../agent.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { askAgent } from "../control/client.ts";
-import { ok, type Result } from "../ports/errors.ts";
+import { selftestAnswer } from "../control/answers.ts";
+import { askAgentFor } from "../control/client.ts";
+import type { Result } from "../ports/errors.ts";
 import type { SelftestReport } from "../reconcile/selftest.ts";
+import { VERSION } from "../version.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { onceOptions } from "./run.ts";
 import { alignColumns } from "./table.ts";
 
-/** How long a running agent is given: its task timeout twice by default, and the wait for its lane. */
-const SELFTEST_TIMEOUT_MS = 30 * 60_000;
+/** Added to what the settings allow the test itself: the wait for its lane behind an act of minutes, and half a minute of refused restores. */
+const SELFTEST_MARGIN_MS = 10 * 60_000;
+
+/** Two writes with a task each, an open act of earlier before them, and requests between; then nobody answers any more. */
+function answerTimeoutMs({ taskTimeoutMs, proxmox }: LoadedConfig["config"]): number {
+  return 2 * taskTimeoutMs + 10 * proxmox.requestTimeoutMs + SELFTEST_MARGIN_MS;
+}
 
 interface SelftestOptions {
   readonly vmid: string;
@@ -56,8 +63,8 @@ function announcement(vmid: number, node: string): string {
 }
 
 async function test(context: CommandContext, command: Command, { config }: LoadedConfig, vmid: number): Promise<Result<SelftestReport>> {
-  const asked = await askAgent(config.socket, "/v1/selftest", { vmid }, SELFTEST_TIMEOUT_MS);
-  if (asked.ok) return ok(asked.value as SelftestReport);
+  const asked = await askAgentFor(config.socket, "/v1/selftest", { schema: selftestAnswer, version: VERSION }, { vmid }, answerTimeoutMs(config));
+  if (asked.ok) return asked;
   if (asked.error.code !== "control.unreachable") return asked;
   const opened = await Agent.open(onceOptions(context, config, command));
   if (!opened.ok) return opened;

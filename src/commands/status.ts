@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import type { Condition } from "../conditions/condition.ts";
 import { formatTransition } from "../conditions/condition.ts";
-import { askAgent } from "../control/client.ts";
+import { statusAnswer } from "../control/answers.ts";
+import { askAgentFor } from "../control/client.ts";
 import type { StatusReport } from "../control/report.ts";
 import { escapeText } from "../plan/escape.ts";
 import type { PlanStyle } from "../plan/render-style.ts";
 import { describePause } from "../reconcile/pauses.ts";
 import { REVISION_SHOWN } from "../reconcile/revision.ts";
+import { VERSION } from "../version.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, styleFor, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { alignColumns } from "./table.ts";
 
@@ -27,9 +29,9 @@ export function addStatusCommand(program: Command, context: CommandContext, fini
       const loaded = loadFor(context, command);
       if (!loaded.ok) return finish(complainAbout(context, loaded.error));
       do {
-        const asked = await askAgent(loaded.value.config.socket, "/v1/status");
+        const asked = await askAgentFor(loaded.value.config.socket, "/v1/status", { schema: statusAnswer, version: VERSION });
         if (!asked.ok) return finish(withDefaultsHint(context, loaded.value, complainAbout(context, asked.error)));
-        const report = asked.value as StatusReport;
+        const report = asked.value;
         const text = isJson(command) ? json(report) : renderStatus(report, styleFor(context, command));
         context.print(options.watch === true && context.isTerminal ? `${CLEAR_SCREEN}${text}` : text);
         if (options.watch === true) await context.world.clock.sleep(WATCH_INTERVAL_MS, context.interrupted);

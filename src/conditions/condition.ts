@@ -38,7 +38,7 @@ export const GUEST_CONDITIONS = {
     ],
   },
   Held: { reasons: ["NotHeld", "Locked", "Template", "HaManaged", "Paused", "GuestPaused", "ForeignTask", "BulkTask", "WaitingForOrder", "ActUnsettled"] },
-  RestartPending: { reasons: ["NothingPending", "PendingValues"] },
+  RestartPending: { reasons: ["NothingPending", "PendingValues", "CloudInitDrive"] },
   OutcomeUnknown: { reasons: ["AllKnown", "Settling", "Unknown"] },
   Paused: { reasons: ["NotPaused", "ByOperator"] },
 } as const satisfies Record<string, { reasons: readonly string[] }>;

@@ -12,10 +12,10 @@ import {
 } from "./condition.ts";
 
 /** Events kept for `agent status`; older ones are in the log. */
-const EVENT_COUNT_MAX = 500;
+export const EVENT_COUNT_MAX = 500;
 
 /** Longest message kept on a condition, characters: Proxmox can answer with pages. */
-const MESSAGE_LENGTH_MAX = 1_000;
+export const MESSAGE_LENGTH_MAX = 1_000;
 
 interface GuestConditions {
   readonly guest: GuestKey;

@@ -1,4 +1,4 @@
-import { type ConfigProblem, formatOrigin, type Layer, type Written } from "./layers.ts";
+import { type ConfigProblem, formatOrigin, type Layer, problemCode, type Written } from "./layers.ts";
 import { SETTINGS, type SettingKey } from "./settings.ts";
 
 /** What was chosen for every setting that has a value, and what does not go together. */
@@ -28,11 +28,12 @@ function settleTls(layers: readonly Layer[], chosen: Map<SettingKey, Written>): 
   const problems: ConfigProblem[] = [];
   if (given.length > 1) {
     const places = given.map((written) => formatOrigin(written.origin)).join(" and ");
-    problems.push({ code: "config.schema", message: `${places}: proxmox.tls: expected one of auto, caFile and fingerprint, found ${given.length}; remove the others` });
+    const [first] = given;
+    problems.push({ code: problemCode("config.schema", first?.origin ?? { from: "default" }), message: `${places}: proxmox.tls: expected one of auto, caFile and fingerprint, found ${given.length}; remove the others` });
   }
   const word = chosen.get("proxmox.tls");
   if (word !== undefined && word.text !== "auto") {
-    problems.push({ code: "config.insecure", message: `${formatOrigin(word.origin)}: proxmox.tls: expected auto, { caFile: PATH } or { fingerprint: "AB:CD:…" }, found ${JSON.stringify(word.text)}; there is no way to trust any certificate, because the API token would go to whoever answers` });
+    problems.push({ code: problemCode("config.insecure", word.origin), message: `${formatOrigin(word.origin)}: proxmox.tls: expected auto, { caFile: PATH } or { fingerprint: "AB:CD:…" }, found ${JSON.stringify(word.text)}; there is no way to trust any certificate, because the API token would go to whoever answers` });
     chosen.delete("proxmox.tls");
   }
   return problems;
@@ -43,13 +44,13 @@ function settleDesired(layers: readonly Layer[], chosen: Map<SettingKey, Written
   const source = chosen.get("desired.source");
   const path = chosen.get("desired.path");
   if (source?.text === "directory" && path === undefined) {
-    return [{ code: "config.schema", message: `${formatOrigin(source.origin)}: desired.source: expected desired.path beside \`directory\`, found none; say which directory` }];
+    return [{ code: problemCode("config.schema", source.origin), message: `${formatOrigin(source.origin)}: desired.source: expected desired.path beside \`directory\`, found none; say which directory` }];
   }
   if (source?.text !== "empty" || path === undefined) return [];
   const sourceStrength = layers.findLastIndex((layer) => layer.has("desired.source"));
   const pathStrength = layers.findLastIndex((layer) => layer.has("desired.path"));
   if (pathStrength >= sourceStrength) {
-    return [{ code: "config.schema", message: `${formatOrigin(path.origin)}: desired.path: expected desired.source \`directory\` beside it, found \`empty\`; set desired.source to directory, or remove the path` }];
+    return [{ code: problemCode("config.schema", path.origin), message: `${formatOrigin(path.origin)}: desired.path: expected desired.source \`directory\` beside it, found \`empty\`; set desired.source to directory, or remove the path` }];
   }
   chosen.delete("desired.path");
   return [];
@@ -60,5 +61,5 @@ function refuseTokenAsPath(chosen: Map<SettingKey, Written>): ConfigProblem[] {
   const written = chosen.get("proxmox.tokenFile");
   if (written === undefined || !/@[^/]*![^/]*=/.test(written.text)) return [];
   chosen.delete("proxmox.tokenFile");
-  return [{ code: "config.insecure", message: `${formatOrigin(written.origin)}: proxmox.tokenFile: expected the path of a file that holds the API token, found the token itself; put it into a file with mode 0600, and replace it if others could read it here` }];
+  return [{ code: problemCode("config.insecure", written.origin), message: `${formatOrigin(written.origin)}: proxmox.tokenFile: expected the path of a file that holds the API token, found the token itself; put it into a file with mode 0600, and replace it if others could read it here` }];
 }

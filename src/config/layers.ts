@@ -21,7 +21,7 @@ export interface Written {
 export type Layer = ReadonlyMap<SettingKey, Written>;
 
 export interface ConfigProblem {
-  readonly code: "config.syntax" | "config.schema" | "config.insecure";
+  readonly code: "config.syntax" | "config.schema" | "config.insecure" | "command.usage";
   /** Complete: "place: key: expected …, found …; do …". */
   readonly message: string;
 }
@@ -44,6 +44,11 @@ export function formatOrigin(origin: SettingOrigin): string {
     case "flag":
       return `flag ${origin.flag}`;
   }
+}
+
+/** A value that was said on the command line makes the command line wrong, whatever else it is. */
+export function problemCode(code: ConfigProblem["code"], origin: SettingOrigin): ConfigProblem["code"] {
+  return origin.from === "flag" ? "command.usage" : code;
 }
 
 /** The file's settings. Relative paths are taken from the file's own directory. */

@@ -10,12 +10,12 @@ import { decodeText } from "../document/decode.ts";
 import { parseDocument } from "../document/parse.ts";
 import { type Fault, fail, ok, type Result } from "../ports/errors.ts";
 import { chooseSettings } from "./choose.ts";
-import { type ConfigProblem, environmentLayer, fileLayer, flagLayer, formatOrigin, type Layer, type LayerReading, type SettingOrigin, type Written } from "./layers.ts";
+import { type ConfigProblem, environmentLayer, fileLayer, flagLayer, formatOrigin, type Layer, type LayerReading, problemCode, type SettingOrigin, type Written } from "./layers.ts";
 import { defaultTexts, isSettingKey, type SettingKey, SettingsSchema, type SettingValues } from "./settings.ts";
 import type { AgentConfig, TlsTrust } from "./types.ts";
 
 /** A settings file has some thirty lines; what is larger is another file. */
-const CONFIG_BYTES_MAX = 256 * 1024;
+export const CONFIG_BYTES_MAX = 256 * 1024;
 
 export interface LoadConfigOptions {
   /** The file's path. */
@@ -115,12 +115,14 @@ function problemOf(key: string, { text, origin }: Written, expected: string): Co
   const found = key === "proxmox.url" && text.includes("@") ? "one with a user in it" : JSON.stringify(text);
   const rest = advice.map((part) => `; ${part}`).join("");
   const isInsecure = key === "proxmox.url" && text.startsWith("http:");
-  return { code: isInsecure ? "config.insecure" : "config.schema", message: `${formatOrigin(origin)}: ${key}: ${claim}, found ${found}${rest}` };
+  return { code: problemCode(isInsecure ? "config.insecure" : "config.schema", origin), message: `${formatOrigin(origin)}: ${key}: ${claim}, found ${found}${rest}` };
 }
 
 function faultOf(problems: readonly ConfigProblem[]): ConfigFault {
   const lines = problems.map(({ message }) => message);
-  const code = (["config.syntax", "config.insecure"] as const).find((candidate) => problems.some((problem) => problem.code === candidate)) ?? "config.schema";
+  const isUsage = problems.every((problem) => problem.code === "command.usage");
+  const found = (["config.syntax", "config.insecure"] as const).find((candidate) => problems.some((problem) => problem.code === candidate));
+  const code = isUsage ? "command.usage" : (found ?? "config.schema");
   return { code, message: lines.join("\n"), problems: lines };
 }
 

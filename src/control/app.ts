@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { VMID_MAX, VMID_MIN } from "../guest/key.ts";
-import type { Operation } from "../journal/types.ts";
+import type { Compaction, Operation } from "../journal/types.ts";
 import { isSettled } from "../journal/types.ts";
 import { fault, type Fault, type Result } from "../ports/errors.ts";
 import type { Pause } from "../reconcile/pauses.ts";
@@ -26,6 +26,8 @@ export interface ControlTarget {
   runOnce(): Promise<OnceReport>;
   /** A round trip on one guest; resolves when its description is as it was, or cannot be for now. */
   selftest(vmid: number): Promise<Result<SelftestReport>>;
+  /** Goes on in a new segment of the journal, and removes old ones as retention allows. */
+  compactJournal(): Promise<Result<Compaction>>;
   /** Reads the config again. */
   reload(): Promise<Result<void>>;
 }
@@ -53,6 +55,7 @@ export function createControlApp(agent: ControlTarget): Hono {
   );
   app.post("/v1/run-once", async () => answer({ ok: true, value: await agent.runOnce() }));
   app.post("/v1/selftest", async (c) => answer(await withBody(c.req.raw, selftestBody, ({ vmid }) => agent.selftest(vmid))));
+  app.post("/v1/journal/compact", async () => answer(await agent.compactJournal()));
   app.post("/v1/reload", async () => answer(await agent.reload()));
   app.notFound((c) => c.json({ error: { code: "control.refused", message: `this agent does not know ${c.req.method} ${c.req.path}; are the command and the agent of the same version?` } }, 404));
   app.onError((error, c) => c.json({ error: { code: "control.refused", message: error.message } }, 500));

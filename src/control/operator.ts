@@ -49,7 +49,7 @@ export async function pause(deps: OperatorDeps, request: PauseRequest): Promise<
 export async function resume(deps: OperatorDeps, target: number | "all"): Promise<Result<void>> {
   const refused = checkTarget(target);
   if (refused !== undefined) return refused;
-  const ended = await endPause(deps.journal, target);
+  const ended = await endPause(deps.journal, target, deps.clock.now());
   if (!ended.ok) return ended;
   return ended.value ? ok(undefined) : fault("control.refused", `expected a pause of ${target === "all" ? "all guests" : `guest ${target}`}, found none; "agent status" lists the pauses`);
 }

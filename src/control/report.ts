@@ -1,7 +1,8 @@
 import type { Condition, TransitionEvent } from "../conditions/condition.ts";
 import type { JournalHead, JournalHealth, Operation } from "../journal/types.ts";
-import type { Deferred, Hold, PendingField } from "../plan/types.ts";
+import type { Deferred, DrivePendingField, Hold, PendingField } from "../plan/types.ts";
 import type { Pause } from "../reconcile/pauses.ts";
+import type { RefusedField } from "../reconcile/refusals.ts";
 import type { GuestView } from "../reconcile/types.ts";
 
 /**
@@ -55,14 +56,17 @@ export interface GuestReport {
   readonly holds: readonly Hold[];
   readonly deferred: readonly Deferred[];
   readonly restartPending: readonly PendingField[];
+  readonly drivePending: readonly DrivePendingField[];
+  /** Config keys that Proxmox refused, with its words: set aside until something changes. */
+  readonly refused: readonly RefusedField[];
   readonly conditions: readonly Condition[];
 }
 
 /** What `run --once` found and did. */
 export interface OnceReport {
   readonly version: 1;
-  /** The exit code: 0 done, nothing left · 1 error · 2 something held or deferred remains. */
-  readonly exitCode: 0 | 1 | 2;
+  /** The exit code: 0 done, nothing left · 1 error · 2 something held or deferred remains · 4 the journal is corrupt. */
+  readonly exitCode: 0 | 1 | 2 | 4;
   readonly actions: readonly { readonly kind: string; readonly vmid: number; readonly action: string; readonly outcome: string; readonly keys: readonly string[] }[];
   readonly remaining: readonly RemainingReport[];
   /** Host conditions that are not as they must be, in words. */
@@ -82,7 +86,7 @@ export function guestReport(view: GuestView, conditions: readonly Condition[]): 
   const { guest, plan } = view;
   return {
     kind: guest.kind, vmid: guest.vmid, name: view.name ?? "", runState: view.runState, result: view.result, message: view.message,
-    holds: plan?.holds ?? [], deferred: plan?.deferred ?? [], restartPending: plan?.restartPending ?? [], conditions,
+    holds: plan?.holds ?? [], deferred: plan?.deferred ?? [], restartPending: plan?.restartPending ?? [], drivePending: plan?.drivePending ?? [], refused: view.refused, conditions,
   };
 }
 

@@ -12,7 +12,7 @@ const DIRECTORY_MODE = 0o755;
 const PROBE_TIMEOUT_MS = 1_000;
 
 /** Largest request body; the biggest honest one is a reason of 500 characters. */
-const BODY_BYTES_MAX = 16 * 1024;
+export const CONTROL_BODY_BYTES_MAX = 16 * 1024;
 
 export interface ControlSocket {
   close(): Promise<void>;
@@ -51,7 +51,7 @@ function serveClosed(path: string, app: Hono): ReturnType<typeof Bun.serve> {
         self.timeout(request, 0);
         return app.fetch(request);
       },
-      maxRequestBodySize: BODY_BYTES_MAX,
+      maxRequestBodySize: CONTROL_BODY_BYTES_MAX,
       development: false,
     });
   } finally {

@@ -8,6 +8,13 @@ import { fault, ok, type Result } from "../ports/errors.ts";
 /** Mode bit: every user of the host may write. Who can write a directory can exchange what is in it, whoever owns the files; a sticky bit does not keep new ones out. */
 const WORLD_WRITABLE_BIT = 0o002n;
 
+/** The part of a mode that says what something is, and what it says of a regular file (inode(7)). */
+const FILE_TYPE_BITS = 0o170000n;
+const FILE_TYPE_REGULAR = 0o100000n;
+
+/** A ConfigMap mounted by Kubernetes has mode 0777, whatever its `defaultMode`, and cannot be changed. */
+const FOR_MOUNTS = ", or copy its files to a directory of mode 755 where it cannot be changed (a mounted ConfigMap)";
+
 /** What one look at a file gave. `stamp` changes whenever the file may have. */
 interface FileLook {
   readonly stamp: string;
@@ -47,7 +54,7 @@ export const realDirectoryFiles: DirectoryFiles = {
   async list(path) {
     try {
       if (isWorldWritable(await stat(path, { bigint: true }))) {
-        return fault("desired.unreadable", "expected a directory that only its owner and group can write, found one that every user of this host can; run chmod o-w on it");
+        return fault("desired.unreadable", `expected a directory that only its owner and group can write, found one that every user of this host can; run chmod o-w on it${FOR_MOUNTS}`);
       }
       return ok(await readdir(path));
     } catch (cause) {
@@ -75,12 +82,17 @@ export const realDirectoryFiles: DirectoryFiles = {
 
 async function readFile(path: string, maxBytes: number): Promise<FileReading> {
   let handle: FileHandle | undefined;
+  let look: FileLook | undefined;
   try {
-    // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    // Opening a device can do something to it (rewind a tape, arm a watchdog), so it is looked at first.
+    const before = await stat(path, { bigint: true });
+    look = lookOf(before);
+    if (!before.isFile()) return noFile(look);
+    // It may have become another since: without O_NONBLOCK, opening a named pipe would wait for a writer for ever, and a terminal could become the agent's.
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const status = await handle.stat({ bigint: true });
-    const look = lookOf(status);
-    if (!status.isFile()) return { ...look, content: fault("desired.unreadable", "expected a file, found something else by that name (a directory, pipe or device); move it away") };
+    look = lookOf(status);
+    if (!status.isFile()) return noFile(look);
     if (isWorldWritable(status)) {
       return { ...look, content: fault("desired.unreadable", "expected a file that only its owner and group can write, found one that every user of this host can; run chmod o-w on it") };
     }
@@ -91,10 +103,21 @@ async function readFile(path: string, maxBytes: number): Promise<FileReading> {
     if (status.size > BigInt(maxBytes)) return { ...look, content: fault("desired.too_large", `expected at most ${maxBytes} bytes, found ${status.size}; split it over several files`) };
     return { ...look, content: await readUpTo(handle, Number(status.size), maxBytes) };
   } catch (cause) {
-    return { ...failedLook(cause), content: fault("desired.unreadable", describeCause(cause, "a readable file"), cause) };
+    // A file that can be looked at and not read is one that rests, too.
+    return { ...(look ?? failedLook(cause)), content: fault("desired.unreadable", describeUnreadFile(path, cause), cause) };
   } finally {
     await handle?.close().catch(() => undefined);
   }
+}
+
+function noFile(look: FileLook): FileReading {
+  return { ...look, content: fault("desired.unreadable", "expected a file, found something else by that name (a directory, pipe, socket or device); move it away") };
+}
+
+/** A name that is not UTF-8 is listed with replacement characters and then not found by these. */
+function describeUnreadFile(path: string, cause: unknown): string {
+  if (codeOf(cause) === "ENOENT" && path.includes("\uFFFD")) return "expected a file name in UTF-8, found one that is not; rename the file";
+  return describeCause(cause, "a readable file");
 }
 
 /** The directory that a symlinked file really stands in (as behind `..data`), when everybody can write that; where other files stand was judged when it was listed. */
@@ -108,8 +131,12 @@ function isWorldWritable({ mode }: { readonly mode: bigint }): boolean {
   return (mode & WORLD_WRITABLE_BIT) !== 0n;
 }
 
-/** A file may grow while it is read, so the end is where a read gives nothing, not where the size said. */
+/**
+ * A file may grow while it is read, so the end is where a read gives nothing, not where the size said. One
+ * that says it is empty is not read: files of the kernel say so, and some of them have no end to wait for.
+ */
 async function readUpTo(handle: FileHandle, sizeBytes: number, maxBytes: number): Promise<Result<Uint8Array>> {
+  if (sizeBytes === 0) return ok(new Uint8Array());
   let buffer = new Uint8Array(sizeBytes + 1);
   let length = 0;
   for (;;) {
@@ -139,6 +166,8 @@ interface BigStatus {
 
 function lookOf(status: BigStatus): FileLook {
   const { dev, ino, size, mode, mtimeNs, ctimeNs } = status;
+  // What goes on in a directory or a pipe does not matter: it stays something that is no file.
+  if ((mode & FILE_TYPE_BITS) !== FILE_TYPE_REGULAR) return { stamp: ["no file", dev, ino, mode].join(":"), modifiedAtMs: undefined };
   return { stamp: [dev, ino, size, mode, mtimeNs, ctimeNs].join(":"), modifiedAtMs: Number(status.mtimeMs) };
 }
 
@@ -162,6 +191,8 @@ function describeCause(cause: unknown, expected: string): string {
     case "EACCES":
     case "EPERM":
       return `expected ${expected}, found that the agent's user may not read it; correct owner or mode`;
+    case "ENAMETOOLONG":
+      return `expected ${expected}, found a path that is too long for this file system; shorten it`;
     case "EMFILE":
     case "ENFILE":
     case "ENOSPC":

@@ -1,17 +1,22 @@
 import { setImmediate } from "node:timers/promises";
 import { decodeText } from "../document/decode.ts";
 import { printableName } from "../document/document.ts";
+import { parseInSteps } from "../document/parse.ts";
+import type { Steps } from "../document/steps.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Result } from "../ports/errors.ts";
 import type { Log } from "../ports/log.ts";
 import { type DirectoryFiles, realDirectoryFiles } from "./directory-files.ts";
-import { FILE_BYTES_MAX, type Scan, scanDirectory, type ScannedFile } from "./directory-scan.ts";
+import { DirectoryScanner, FILE_BYTES_MAX, type Scan, type ScannedFile } from "./directory-scan.ts";
 import type { DesiredProblem, DesiredReport, DesiredSource, DesiredState } from "./model.ts";
-import { combineFiles, parseDesiredFile, type ParsedFile } from "./parse.ts";
+import { combineFiles, judgeDocument, type ParsedFile } from "./parse.ts";
 import { problemOfDocument } from "./problems.ts";
 
 /** Events of one save arrive within this; they become one look at the directory. */
 const DEBOUNCE_MS = 100;
+
+/** A look that was caused by an event waits longer the more files there are, about three times what reading them takes: however fast names change, most of the time is left for other things. */
+const DEBOUNCE_A_FILE_MS = 0.5;
 
 /** Problems in one report: a person mends the first few and looks again. */
 const REPORTED_PROBLEMS_MAX = 50;
@@ -44,6 +49,7 @@ class DirectorySource implements DesiredSource {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #files: DirectoryFiles;
+  readonly #scanner: DirectoryScanner;
   readonly #recheckIntervalMs: number;
   #cache = new Map<string, CachedFile>();
   #lastGood: DesiredState | undefined;
@@ -65,6 +71,7 @@ class DirectorySource implements DesiredSource {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#files = options.files ?? realDirectoryFiles;
+    this.#scanner = new DirectoryScanner(this.#path, this.#files, this.#clock);
     this.#recheckIntervalMs = options.recheckIntervalMs ?? DEFAULT_RECHECK_INTERVAL_MS;
   }
 
@@ -102,7 +109,7 @@ class DirectorySource implements DesiredSource {
   }
 
   async #loadOnce(): Promise<DesiredReport> {
-    const scan = await scanDirectory(this.#path, this.#files, this.#clock);
+    const scan = await this.#scanner.scan();
     this.#seen = fingerprintOfScan(scan);
     if (!scan.ok) return this.#report([toProblem(scan.error)]);
     if (scan.value.files.length === 0) return this.#report([nothingThere(this.#path)]);
@@ -125,7 +132,7 @@ class DirectorySource implements DesiredSource {
         next.set(file.path, cached);
         continue;
       }
-      next.set(file.path, { contentKey: file.contentKey, parsed: parseScanned(file) });
+      next.set(file.path, { contentKey: file.contentKey, parsed: await parseScanned(file) });
       await setImmediate();
     }
     this.#cache = next;
@@ -143,7 +150,7 @@ class DirectorySource implements DesiredSource {
   /** Not restarted by further events: a directory that never rests must not keep its first change from being seen. */
   #noticeEvent(): void {
     if (this.#isClosed || this.#cancelDebounce !== undefined) return;
-    this.#cancelDebounce = this.#clock.schedule(DEBOUNCE_MS, () => {
+    this.#cancelDebounce = this.#clock.schedule(Math.max(DEBOUNCE_MS, this.#cache.size * DEBOUNCE_A_FILE_MS), () => {
       this.#cancelDebounce = undefined;
       void this.#check();
     });
@@ -160,7 +167,7 @@ class DirectorySource implements DesiredSource {
       do {
         this.#isCheckDue = false;
         await this.#ensureWatch();
-        const scan = await scanDirectory(this.#path, this.#files, this.#clock);
+        const scan = await this.#scanner.scan();
         if (!this.#isClosed && fingerprintOfScan(scan) !== this.#seen) this.#changed?.();
       } while (this.#isCheckDue && !this.#isClosed);
     } finally {
@@ -201,12 +208,31 @@ class DirectorySource implements DesiredSource {
   }
 }
 
-function parseScanned(file: ScannedFile): ParsedFile {
+async function parseScanned(file: ScannedFile): Promise<ParsedFile> {
   const name = printableName(file.path);
   if (!file.content.ok) return { guests: [], problems: [toProblem({ ...file.content.error, message: `${name}: ${file.content.error.message}` })] };
-  const decoded = decodeText(file.path, file.content.value, FILE_BYTES_MAX);
+  try {
+    return await parseBytes(file.path, file.content.value);
+  } catch (cause) {
+    // The parser is not ours: should it fail on a text, that costs this file and not the agent.
+    const found = cause instanceof Error ? cause.name : "an error";
+    return { guests: [], problems: [{ code: "desired.syntax", message: `${name}:1:1: expected a text that can be parsed, found one on which the parser fails (${found}); write it in a simpler way, and please report it` }] };
+  }
+}
+
+async function parseBytes(path: string, bytes: Uint8Array): Promise<ParsedFile> {
+  const decoded = decodeText(path, bytes, FILE_BYTES_MAX);
   if (!decoded.ok) return { guests: [], problems: [problemOfDocument(decoded.problem)] };
-  return parseDesiredFile({ name: file.path, text: decoded.text });
+  return judgeDocument(await inTurns(parseInSteps(path, decoded.text)));
+}
+
+/** Does a work with a turn for everything else after each step, so that a large file does not keep health probes waiting. */
+async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await setImmediate();
+  }
 }
 
 function toProblem(error: { readonly code: string; readonly message: string }): DesiredProblem {
@@ -216,7 +242,7 @@ function toProblem(error: { readonly code: string; readonly message: string }): 
 function nothingThere(path: string): DesiredProblem {
   return {
     code: "desired.empty",
-    message: `${path}: expected at least one *.yaml, *.yml or *.json file, found none; to declare no guests, write a file with \`version: 1\` and \`guests: []\``,
+    message: `${printableName(path)}: expected at least one *.yaml, *.yml or *.json file, found none; to declare no guests, write a file with \`version: 1\` and \`guests: []\``,
   };
 }
 
@@ -227,5 +253,5 @@ function fingerprintOfScan(scan: Result<Scan>): string {
 function limitProblems(path: string, problems: readonly DesiredProblem[]): readonly DesiredProblem[] {
   const [first, ...rest] = problems.slice(REPORTED_PROBLEMS_MAX);
   if (first === undefined) return problems;
-  return [...problems.slice(0, REPORTED_PROBLEMS_MAX), { code: first.code, message: `${path}: and ${rest.length + 1} more; mend these first` }];
+  return [...problems.slice(0, REPORTED_PROBLEMS_MAX), { code: first.code, message: `${printableName(path)}: and ${rest.length + 1} more; mend these first` }];
 }

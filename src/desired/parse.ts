@@ -2,15 +2,19 @@
  * Desired state: what an operator declared, read from text, checked whole, and hashed. Pure. Promises:
  * one bad file makes the whole set unusable (the caller keeps the last good one); a vmid declared
  * twice is nobody's, the others work; the revision depends on the meaning alone. Where the texts come
- * from is left to the sources; what Proxmox's keys mean is left to normalize/ and plan/.
+ * from is left to the sources; which keys Proxmox has is parameters/'s, what they mean normalize/'s and plan/'s.
  */
 import * as v from "valibot";
-import { type DocumentNode, type DocumentTree, toPlain } from "../document/document.ts";
+import { type DocumentNode, type DocumentResult, type DocumentTree, PROBLEMS_MAX, toPlain } from "../document/document.ts";
 import { parseDocument } from "../document/parse.ts";
+import { checkConfig } from "../parameters/check-config.ts";
 import { type DesiredConflict, type DesiredGuest, type DesiredProblem, type DesiredState, type SourcePosition } from "./model.ts";
-import { problemOfDocument, problemsOfIssues } from "./problems.ts";
+import { problemOfConfig, problemOfDocument, problemsOfIssues } from "./problems.ts";
 import { revisionOf } from "./revision.ts";
 import { FileSchema, VersionSchema, type WrittenGuest } from "./schema.ts";
+
+/** Nodes in a tree of which everything that is wrong is told; of a larger one only something, since an issue of each node takes seconds to make. */
+const EXPLAINED_SIZE_MAX = 20_000;
 
 /** A file's name, as messages shall give it, and its text. */
 export interface DesiredFile {
@@ -36,7 +40,11 @@ export function parseDesiredFiles(files: readonly DesiredFile[]): ParsedDesired 
 
 /** Reads one file. */
 export function parseDesiredFile(file: DesiredFile): ParsedFile {
-  const document = parseDocument(file.name, file.text);
+  return judgeDocument(parseDocument(file.name, file.text));
+}
+
+/** What a parsed text declares. */
+export function judgeDocument(document: DocumentResult): ParsedFile {
   if (!document.ok) return { guests: [], problems: document.problems.map(problemOfDocument) };
   const { tree } = document;
   const plain = toPlain(tree.root);
@@ -44,9 +52,21 @@ export function parseDesiredFile(file: DesiredFile): ParsedFile {
   // A text that is no map at all fails both; the file's schema says it better.
   const isMap = tree.root.type === "map";
   if (isMap && !version.success) return { guests: [], problems: problemsOfIssues(tree, version.issues) };
-  const parsed = v.safeParse(FileSchema, plain);
+  const parsed = v.safeParse(FileSchema, plain, { abortEarly: tree.size > EXPLAINED_SIZE_MAX });
   if (!parsed.success) return { guests: [], problems: problemsOfIssues(tree, parsed.issues) };
+  const problems = configProblems(tree, parsed.output.guests);
+  if (problems.length > 0) return { guests: [], problems };
   return { guests: parsed.output.guests.map((guest, index) => toGuest(guest, guestPosition(tree, index))), problems: [] };
+}
+
+/** What Proxmox would refuse for its name or its form, in the order of the file, at most PROBLEMS_MAX. */
+function configProblems(tree: DocumentTree, guests: readonly WrittenGuest[]): DesiredProblem[] {
+  const problems: DesiredProblem[] = [];
+  for (const [index, { kind, config }] of guests.entries()) {
+    for (const problem of checkConfig(kind, config)) problems.push(problemOfConfig(tree, index, problem));
+    if (problems.length >= PROBLEMS_MAX) break;
+  }
+  return problems.slice(0, PROBLEMS_MAX);
 }
 
 /** Puts files together: conflicts found, guests by vmid, the revision of the whole. */

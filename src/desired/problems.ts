@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import { type DocumentProblem, type DocumentTree, formatPosition, PROBLEMS_MAX, offsetOf } from "../document/document.ts";
 import { suggestName } from "../document/nearest.ts";
+import type { ConfigProblem } from "../parameters/check-config.ts";
 import { unreachable } from "../ports/errors.ts";
 import type { DesiredProblem } from "./model.ts";
 import { RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "./schema.ts";
@@ -29,6 +30,14 @@ export function problemsOfIssues(tree: DocumentTree, issues: readonly Issue[]): 
     const where = formatPosition(tree.positionAt(offset));
     return issue.type === "never" ? unknownField(where, path) : wrongValue(where, path, issue);
   });
+}
+
+/** A config key or value that Proxmox would refuse, of guest number `index` of the file. */
+export function problemOfConfig(tree: DocumentTree, index: number, { key, subKey, at, expected, found, advice }: ConfigProblem): DesiredProblem {
+  // Only the map form has a place for the sub-key; in the text form the value is as near as it gets.
+  const path = ["guests", index, "config", key, ...(subKey === undefined ? [] : [subKey])];
+  const where = formatPosition(tree.positionAt(offsetOf(tree.root, path, at)));
+  return { code: "desired.schema", message: `${where}: ${formatPath(path)}: expected ${expected}, found ${found}${advice === "" ? "" : `; ${advice}`}` };
 }
 
 /** A document's own problem in this room's codes. */

@@ -2,7 +2,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { AgentConfig } from "../config/types.ts";
 import type { DesiredReport } from "../desired/model.ts";
 import type { PveVersion } from "../guest/host-facts.ts";
-import type { Verification } from "../journal/inspect.ts";
+import type { Verification } from "../journal/verify.ts";
 import type { Result } from "../ports/errors.ts";
 import type { FileStatus } from "../ports/file-system.ts";
 import type { ClusterNode, ProxmoxFault, ProxmoxResult } from "../ports/proxmox-api.ts";

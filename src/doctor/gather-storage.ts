@@ -1,5 +1,5 @@
 import type { LoadedConfig } from "../config/load.ts";
-import { verifyJournal } from "../journal/inspect.ts";
+import { verifyJournal } from "../journal/verify.ts";
 import { scanSegment } from "../journal/scan.ts";
 import { segmentNames } from "../journal/segment.ts";
 import type { Clock } from "../ports/clock.ts";

@@ -3,6 +3,10 @@ import { type DocumentProblem, printableName } from "./document.ts";
 /** U+FFFD, three bytes in UTF-8. */
 const REPLACEMENT = "\uFFFD";
 
+/** The first two bytes of a text in UTF-16; none is valid in UTF-8. */
+const UTF_16_LITTLE = "255 254";
+const UTF_16_BIG = "254 255";
+
 export type DecodeResult = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly problem: DocumentProblem };
 
 /**
@@ -11,6 +15,10 @@ export type DecodeResult = { readonly ok: true; readonly text: string } | { read
  */
 export function decodeText(file: string, bytes: Uint8Array, maxBytes: number): DecodeResult {
   if (bytes.byteLength > maxBytes) return refuse("too_large", `${printableName(file)}:1:1: expected at most ${maxBytes} bytes, found ${bytes.byteLength}`);
+  const byteOrder = `${bytes[0]} ${bytes[1]}`;
+  if (byteOrder === UTF_16_LITTLE || byteOrder === UTF_16_BIG) {
+    return refuse("syntax", `${printableName(file)}:1:1: expected UTF-8 text, found the mark of UTF-16; save the file as UTF-8`);
+  }
   const zeroAt = bytes.indexOf(0);
   if (zeroAt >= 0) {
     return refuse("syntax", `${place(file, bytes, zeroAt)}: expected text, found a NUL byte; save the file as UTF-8 text`);

@@ -42,6 +42,8 @@ export interface MapEntry {
 export interface DocumentTree {
   readonly file: string;
   readonly root: DocumentNode;
+  /** Nodes, with every alias written out. */
+  readonly size: number;
   positionAt(offset: number): DocumentPosition;
 }
 
@@ -58,8 +60,8 @@ export type DocumentResult =
 /** Containers inside one another. A guest needs five; the rest is room, far below where a parser's stack ends. */
 export const DEPTH_MAX = 32;
 
-/** Nodes in a tree, counted with every alias written out, so that nested aliases cannot multiply. A 1 MiB text cannot hold more without them. */
-export const NODES_MAX = 600_000;
+/** Nodes in a tree, counted with every alias written out, so that nested aliases cannot multiply. Twice what 1 MiB of everyday guests holds. */
+export const NODES_MAX = 250_000;
 
 /** Problems told for one file: enough to mend it in one go, few enough to read. */
 export const PROBLEMS_MAX = 20;
@@ -69,9 +71,13 @@ export function formatPosition(position: DocumentPosition): string {
   return `${printableName(position.file)}:${position.line}:${position.column}`;
 }
 
-/** A file name that cannot break a log line: control characters are written as escapes. */
+/** What a terminal or a log reader could take for something else than text: control characters, line ends, marks that turn the direction of writing, halves of characters. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+/** A file name that cannot break a log line or play tricks on a terminal: in quotes and with escapes when there is anything but plain text in it. */
 export function printableName(name: string): string {
-  return /\p{Cc}/u.test(name) ? JSON.stringify(name) : name;
+  if (!UNPRINTABLE.test(name)) return name;
+  return JSON.stringify(name).replace(new RegExp(UNPRINTABLE, "gu"), (character) => [...Array(character.length).keys()].map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`).join(""));
 }
 
 /** The plain value of a tree, for a schema to judge. Keys that plain objects treat specially were refused when parsing. */

@@ -60,6 +60,7 @@ export function isSameGuest(guest: GuestKey, observed: ObservedGuest | undefined
 function isAllowed(change: FieldChange, set: SetRule, mayDelete: boolean, observed: ObservedGuest): boolean {
   if (change.change === "delete") return mayDelete && change.send === undefined;
   if (change.change !== "set" || change.send === undefined) return false;
+  if (typeof set === "object") return !change.send.includes(set.without);
   switch (set) {
     case "any":
       return true;

@@ -53,10 +53,52 @@ const REFUSALS: readonly Refusal[] = [
     message: ROOT_ONLY_MESSAGE,
   },
   {
-    keys: /^(?:features|hookscript|lock|lxc(?:\..*)?|dev\d+)$/,
+    keys: /^lxc(?:\..*)?$/,
+    kinds: ["lxc"],
+    reason: "root_only",
+    message: "raw lxc lines can be neither read nor written over the API; edit the container's file under /etc/pve/lxc on the host, and remove the key from the desired state",
+  },
+  {
+    keys: /^(?:features|hookscript|lock|dev\d+)$/,
     kinds: ["lxc"],
     reason: "root_only",
     message: ROOT_ONLY_MESSAGE,
+  },
+  {
+    keys: /^(?:bios|machine|scsihw)$/,
+    kinds: ["qemu"],
+    reason: "not_on_allow_list",
+    message: "a system that is installed may no longer start on other hardware, or lose its licence; set it in Proxmox if that is meant",
+  },
+  {
+    keys: /^acpi$/,
+    kinds: ["qemu"],
+    reason: "not_on_allow_list",
+    message: "without ACPI the guest cannot be asked to shut down, and a system that is installed may not start with the other setting; set it in Proxmox if that is meant",
+  },
+  {
+    keys: /^smp$/,
+    kinds: ["qemu"],
+    reason: "not_on_allow_list",
+    message: "Proxmox turns it into sockets; declare sockets instead",
+  },
+  {
+    keys: /^rng0$/,
+    kinds: ["qemu"],
+    reason: "not_on_allow_list",
+    message: "/dev/hwrng is hardware of the host that all guests share; declare /dev/urandom, or set it in Proxmox",
+  },
+  {
+    keys: /^cmode$/,
+    kinds: ["lxc"],
+    reason: "not_on_allow_list",
+    message: '"shell" lets everybody who may open the console in without a login; declare tty or console, or set it in Proxmox',
+  },
+  {
+    keys: /^env$/,
+    kinds: ["lxc"],
+    reason: "not_on_allow_list",
+    message: "writing it replaces every lxc.environment.runtime line of the container, which cannot be read back over the API; set it in Proxmox",
   },
   {
     keys: /^(?:background_delay|delete|digest|force|import-working-storage|node|revert|skiplock|vmid)$/,

@@ -23,6 +23,19 @@ export interface GuestConfig {
   readonly digest: string;
 }
 
+/**
+ * A value that a VM's cloud-init drive does not hold yet; the drive is written anew when the guest starts.
+ * `onDrive` undefined: it holds none, or, where `isTold` is false, one that Proxmox does not tell.
+ */
+export interface DriveChange {
+  readonly key: string;
+  readonly onDrive: string | undefined;
+  readonly isTold: boolean;
+}
+
+/** What is known of a cloud-init drive: where it differs from the configuration, or why that could not be read. */
+export type DriveState = { readonly isKnown: true; readonly changes: readonly DriveChange[] } | { readonly isKnown: false; readonly message: string };
+
 /** Run state as status/current tells it. `paused` covers every qmpstatus that is neither running nor stopped. */
 export type RunState = "running" | "stopped" | "paused" | "unknown";
 
@@ -44,4 +57,6 @@ export interface ObservedGuest extends GuestKey {
   readonly ha: HaStatus | undefined;
   readonly config: GuestConfig;
   readonly identity: GuestIdentity;
+  /** Left out where it was not asked for: no drive, nothing declared that is on it, or the guest does not run. */
+  readonly drive?: DriveState;
 }

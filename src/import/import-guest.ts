@@ -2,6 +2,7 @@ import type { DesiredGuest } from "../desired/model.ts";
 import type { DeclaredValue } from "../guest/declared.ts";
 import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 import type { ObservedGuest, RawValue } from "../guest/observed.ts";
+import { checkEntry } from "../parameters/check-config.ts";
 import { diffConfig } from "../plan/field-diff.ts";
 import type { PlanFacts } from "../plan/input.ts";
 import { compareKeys } from "../plan/keys.ts";
@@ -61,10 +62,10 @@ export function importGuest(observed: ObservedGuest, facts: PlanFacts, options: 
   };
 }
 
-/** The friendliest form that plans to nothing and survives being written; undefined when there is none. */
+/** The friendliest form that plans to nothing, survives being written and is taken when it is read again; undefined when there is none. */
 function silentForm(bare: DesiredGuest, observed: ObservedGuest, facts: PlanFacts, key: string, raw: RawValue): DeclaredValue | undefined {
   return formsOf(observed.kind, key, raw).find((form) => {
-    if (!isReadBackAlike(form)) return false;
+    if (!isReadBackAlike(form) || checkEntry(observed.kind, key, form).length > 0) return false;
     const diff = diffConfig({ ...bare, config: { [key]: form } }, observed, facts);
     return diff.changes.length === 0 && diff.deferred.length === 0;
   });

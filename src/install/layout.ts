@@ -81,21 +81,29 @@ export interface ShippedTexts {
   readonly completions: Readonly<Record<Shell, string>>;
   readonly config: string;
   readonly desired: string;
+  /** The desired state as JSON Schema, for editors. */
+  readonly schema: string;
+}
+
+/** What lies in the shared directory: settings and desired state as they were shipped, and the schema for editors. */
+export function sharedFiles({ share }: Layout): readonly [config: string, desired: string, schema: string] {
+  return [`${share}/agent.yaml`, `${share}/guests.yaml`, `${share}/desired.schema.json`];
 }
 
 /** Every file that is installed. `binary`: the file that is copied, where it is now. */
 export function shippedFiles(layout: Layout, binary: string, texts: ShippedTexts): readonly ShippedFile[] {
   const plain = (path: string, content: ShippedFile["content"], mode = 0o644): ShippedFile => ({ path, mode, owner: "root:root", content });
   const edited = (path: string, content: string, shippedCopy: string): ShippedFile => ({ path, mode: 0o640, owner: "root:steward", content, shippedCopy });
-  const copies = { config: `${layout.share}/agent.yaml`, desired: `${layout.share}/guests.yaml` };
+  const [configCopy, desiredCopy, schema] = sharedFiles(layout);
   return [
     plain(layout.binary, { copyOf: binary }, 0o755),
     plain(layout.unit, texts.unit),
     ...SHELLS.map((shell) => plain(layout.completions[shell], texts.completions[shell])),
-    edited(CONFIG_FILE, texts.config, copies.config),
-    edited(DESIRED_FILE, texts.desired, copies.desired),
+    edited(CONFIG_FILE, texts.config, configCopy),
+    edited(DESIRED_FILE, texts.desired, desiredCopy),
     // After the files they are copies of: those are compared with the copy of the version before.
-    plain(copies.config, texts.config),
-    plain(copies.desired, texts.desired),
+    plain(configCopy, texts.config),
+    plain(desiredCopy, texts.desired),
+    plain(schema, texts.schema),
   ];
 }

@@ -26,6 +26,8 @@ export const WITHHELD_PRIVILEGES: ReadonlySet<string> = new Set(["VM.Config.Disk
 /** A guest's number stands in the paths of needs; any will do. */
 const ANY_VMID = 100;
 const ANY_NIC = "virtio,bridge=vmbr0";
+/** The first of numbered keys stands for all of them. */
+const ANY_INDEX = "0";
 
 /** The fewest privileges with which everything the gate lets through can be sent, less what is withheld. */
 export function roleGrants(): readonly RoleGrant[] {
@@ -47,8 +49,7 @@ export function roleGrants(): readonly RoleGrant[] {
 }
 
 function needsOf(kind: (typeof GUEST_KINDS)[number], key: string): readonly Need[] {
-  const isNic = key === "net[n]";
-  const needed = needsOfKey(kind, ANY_VMID, isNic ? "net0" : key, isNic ? ANY_NIC : "1");
+  const needed = needsOfKey(kind, ANY_VMID, key.replace("[n]", ANY_INDEX), key === "net[n]" ? ANY_NIC : "1");
   return needed.type === "privileges" ? needed.needs : [];
 }
 

@@ -3,7 +3,7 @@ import { findUser, removeUserStep } from "./accounts.ts";
 import { removeEmptyStep, removeFileSteps } from "./files.ts";
 import type { InstallPlan, Machine } from "./install.ts";
 import {
-  CONFIG_DIRECTORY, CONFIG_FILE, DESIRED_DIRECTORY, DESIRED_FILE, layoutOf, OWN_DIRECTORIES, RECORD_FILE, RUN_DIRECTORY, SERVICE_USER, SHELLS,
+  CONFIG_DIRECTORY, CONFIG_FILE, DESIRED_DIRECTORY, DESIRED_FILE, layoutOf, OWN_DIRECTORIES, RECORD_FILE, RUN_DIRECTORY, SERVICE_USER, sharedFiles, SHELLS,
   STATE_DIRECTORY, TOKEN_FILE, type Layout,
 } from "./layout.ts";
 import { pveumRemovalLines } from "./privileges.ts";
@@ -23,7 +23,7 @@ export function planUninstall(request: UninstallRequest): Result<InstallPlan> {
   const { tree, programs, isForPackaging, isPurge } = request;
   if (packageRecord(tree) !== undefined) return fault("install.failed", `expected an installation by \`agent install\`, found the Debian package steward; use: apt ${isPurge ? "purge" : "remove"} steward`);
   const layout = layoutOf(request.prefix);
-  const programFiles = [layout.binary, layout.unit, ...SHELLS.map((shell) => layout.completions[shell]), `${layout.share}/agent.yaml`, `${layout.share}/guests.yaml`];
+  const programFiles = [layout.binary, layout.unit, ...SHELLS.map((shell) => layout.completions[shell]), ...sharedFiles(layout)];
   const files = programFiles.flatMap((path) => removeFileSteps(tree, path));
   const steps = [
     ...(isForPackaging ? [] : stopSteps(tree, programs, layout.unit)),

@@ -27,7 +27,9 @@ export function unitText(binary: string): string {
   return `[Unit]
 Description=Steward, keeps the guests of this Proxmox VE host as declared
 # Wants, not Requires: it reports an API that is down, and must not go down with it.
-Wants=network-online.target pve-cluster.service pve-guests.service
+# Not wanted: pve-guests.service. Whoever stopped it stopped the guests that start at boot, and a start
+# of the agent would start them all again.
+Wants=network-online.target pve-cluster.service
 After=network-online.target pve-cluster.service pve-guests.service
 
 [Service]

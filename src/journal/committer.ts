@@ -56,6 +56,12 @@ export class Committer {
     this.#writer = writer;
   }
 
+  /** Goes on in the segment that follows the one that was written to; only between batches. */
+  follow(writer: SegmentWriter): void {
+    this.#writer?.seal();
+    this.#writer = writer;
+  }
+
   /** Refuses at once (`journal.queue_full`, or the journal's state), or takes the records and settles later. */
   submit(submission: Submission): Result<void> {
     const { health, limits } = this.#parts;

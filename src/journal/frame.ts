@@ -24,8 +24,6 @@ const SPACE = 0x20;
 /** Fixed shape of all but the body: where a frame may begin inside damaged bytes. */
 const PREFIX = /^([0-9a-f]{16}) ([1-9][0-9]{0,15}) ([1-9][0-9]{0,15}) ([0-9a-f]{64}) /;
 const PREFIX_ANYWHERE = /[0-9a-f]{16} [1-9][0-9]{0,15} [1-9][0-9]{0,15} [0-9a-f]{64} /g;
-/** check + space + sequence + space + batch + space + link + space, numbers at most 16 digits. */
-const PREFIX_CHARS_MAX = CHECK_CHARS + HASH_CHARS + 2 * 16 + 4;
 
 /** The link of a journal's very first header: there is nothing before it. */
 export const NO_LINK = "0".repeat(HASH_CHARS);
@@ -50,12 +48,23 @@ export function encodeFrame(salt: string, sequence: number, batch: number, link:
 /** The frame in `line` (without its LF), or undefined when it does not verify under `salt`. */
 export function decodeFrame(salt: string, line: Uint8Array): Frame | undefined {
   if (line[CHECK_CHARS] !== SPACE) return undefined;
-  const prefix = PREFIX.exec(latin1(line.subarray(0, PREFIX_CHARS_MAX)));
+  const text = utf8(line);
+  // Nothing but ASCII matches: its characters are bytes.
+  const prefix = PREFIX.exec(text);
   if (prefix === null) return undefined;
   const [whole, check, sequence, batch, link] = prefix;
-  const hash = new Bun.CryptoHasher("sha256").update(`${salt} `).update(line.subarray(CHECK_CHARS + 1)).digest("hex");
+  const hash = hashLine(salt, line);
   if (checkOf(hash) !== check) return undefined;
-  return { sequence: Number(sequence), batch: Number(batch), link: link ?? "", body: utf8(line.subarray(whole.length)), hash };
+  return { sequence: Number(sequence), batch: Number(batch), link: link ?? "", body: text.slice(whole.length), hash };
+}
+
+/** Salt, space and what follows the check in one buffer: one call instead of three, and it is what opening spends its time on. */
+function hashLine(salt: string, line: Uint8Array): string {
+  const text = Buffer.allocUnsafe(salt.length + line.length - CHECK_CHARS);
+  text.write(salt, 0, "latin1");
+  text[salt.length] = SPACE;
+  text.set(line.subarray(CHECK_CHARS + 1), salt.length + 1);
+  return Bun.CryptoHasher.hash("sha256", text, "hex");
 }
 
 /** Frames that verify under `salt` anywhere in `bytes`, whatever surrounds them: a damaged LF must not hide the frame behind it. */

@@ -9,8 +9,10 @@ import { applyEvent, boundedEvent, holdsKey, plannedOperation } from "./operatio
 import { OperationIds } from "./operation-ids.ts";
 import { asJson, encodeRecord, type JournalRecord, type VerdictRecord } from "./record.ts";
 import { SpareFile } from "./reserve.ts";
+import { segmentNames } from "./segment.ts";
+import type { SegmentWriter } from "./segment-writer.ts";
 import { removeOldSegments, startSegment } from "./start-segment.ts";
-import type { FactValue, Journal, JournalGuest, JournalHead, JournalHealth, NewOperation, Operation, OperationEvent, VerdictOutcome } from "./types.ts";
+import type { Compaction, FactValue, Journal, JournalGuest, JournalHead, JournalHealth, NewOperation, Operation, OperationEvent, VerdictOutcome } from "./types.ts";
 import { fail, ok, type Fault, type Result } from "../ports/errors.ts";
 import type { FileLock, FileSystem } from "../ports/file-system.ts";
 
@@ -51,11 +53,17 @@ class FileJournal implements Journal {
   #head: JournalHead = NO_HEAD;
   /** This process has acknowledged records: reopening must find them again. */
   #hasWritten = false;
+  #found: { readonly newestMs: number; readonly openedMs: number } | undefined;
   #appended = 0;
+  #nowMs = Number.NaN;
+  #nowText = "";
   #repaired = 0;
   #isClosing = false;
   #rotateAtBytes: number;
   #reopening: Promise<JournalHealth> | undefined;
+  #compaction: Promise<Result<Compaction>> | undefined;
+  /** Told what the compaction that is asked for did. */
+  #onCompacted: ((result: Result<Compaction>) => void) | undefined;
 
   constructor(options: JournalOptions) {
     const { onSync, limits, lock, ...parts } = options;
@@ -70,7 +78,7 @@ class FileJournal implements Journal {
       health: this.#health,
       spare: this.#spare,
       openCount: () => this.#table.openCount,
-      afterBatch: () => this.#rotateWhenDue(),
+      afterBatch: () => this.#betweenBatches(),
       monotonic: () => options.clock.monotonic(),
       onSync: onSync ?? (() => undefined),
     });
@@ -95,6 +103,14 @@ class FileJournal implements Journal {
 
   lastRecordedAtMs(): number | undefined {
     return this.#table.lastAt === undefined ? undefined : Date.parse(this.#table.lastAt);
+  }
+
+  foundAtOpening(): { readonly newestMs: number; readonly openedMs: number } | undefined {
+    return this.#found;
+  }
+
+  recordRestored(detail: string): Promise<Result<void>> {
+    return this.#append({ records: [{ kind: "epoch", at: this.#now(), reason: "restored", detail }], isOutcome: false }, undefined);
   }
 
   appendedCount(): number {
@@ -160,6 +176,13 @@ class FileJournal implements Journal {
     return this.#append({ records: [record], isOutcome: false }, undefined);
   }
 
+  compact(): Promise<Result<Compaction>> {
+    this.#compaction ??= this.#compact().finally(() => {
+      this.#compaction = undefined;
+    });
+    return this.#compaction;
+  }
+
   reopen(): Promise<JournalHealth> {
     this.#reopening ??= this.#reopen().finally(() => {
       this.#reopening = undefined;
@@ -178,8 +201,12 @@ class FileJournal implements Journal {
     this.#lock = undefined;
   }
 
+  /** Many records of one batch are made in one millisecond: its text is made once. */
   #now(): string {
-    return timestamp(this.#context.clock);
+    const nowMs = this.#context.clock.now();
+    if (nowMs !== this.#nowMs) this.#nowText = new Date(nowMs).toISOString();
+    this.#nowMs = nowMs;
+    return this.#nowText;
   }
 
   #plan(operation: NewOperation, isStarted: boolean): Promise<Result<Operation>> {
@@ -264,6 +291,7 @@ class FileJournal implements Journal {
   }
 
   #adopt(loaded: Loaded): void {
+    if (!this.#hasWritten && loaded.newestAt !== undefined) this.#found = { newestMs: Date.parse(loaded.newestAt), openedMs: this.#context.clock.now() };
     this.#table = loaded.table;
     this.#head = loaded.head;
     this.#committer.use(loaded.writer);
@@ -327,25 +355,69 @@ class FileJournal implements Journal {
     return this.health();
   }
 
-  async #rotateWhenDue(): Promise<void> {
+  async #compact(): Promise<Result<Compaction>> {
+    if (this.#isClosing) return refuse({ code: "journal.closed", message: "the journal is closed: the agent is stopping" });
+    const compacted = new Promise<Result<Compaction>>((resolve) => {
+      this.#onCompacted = resolve;
+    });
+    // A turn between two batches, for the price of a sync: nothing is written for it.
+    const turn = await this.#submitNothing();
+    // Without a turn, or when the journal went bad before it, nobody will tell.
+    const result = turn.ok ? await Promise.race([compacted, this.#committer.drain().then(() => fail(this.#health.fault()))]) : turn;
+    this.#onCompacted = undefined;
+    return result;
+  }
+
+  #submitNothing(): Promise<Result<void>> {
+    return new Promise((settle) => {
+      const taken = this.#committer.submit({ bodies: [], sizeBytes: 0, isOutcome: false, settle });
+      if (!taken.ok) settle(taken);
+    });
+  }
+
+  async #betweenBatches(): Promise<void> {
+    const onCompacted = this.#onCompacted;
+    this.#onCompacted = undefined;
     const { writer } = this.#committer;
     // A checkpoint as large as what follows it: rewriting the live state stays cheap however large it is.
-    if (writer === undefined || writer.appendedBytes < Math.max(this.#rotateAtBytes, writer.checkpointBytes)) return;
+    const isDue = writer !== undefined && writer.appendedBytes >= Math.max(this.#rotateAtBytes, writer.checkpointBytes);
+    if (writer === undefined || !(isDue || onCompacted !== undefined)) return;
+    const before = this.#segments();
+    const rotated = await this.#rotate(writer);
+    onCompacted?.(rotated.ok ? ok(this.#compactionInto(before, rotated.value)) : rotated);
+  }
+
+  async #rotate(writer: SegmentWriter): Promise<Result<SegmentWriter>> {
     const { segmentBytes } = this.#context.limits;
     const created = await startSegment(this.#context, this.#table, writer.head.sequence, writer.head.hash);
     if (created.ok) {
-      this.#committer.use(created.writer);
+      this.#committer.follow(created.writer);
       this.#head = created.writer.head;
       this.#rotateAtBytes = segmentBytes;
-      return removeOldSegments(this.#context, created.writer.name);
+      await removeOldSegments(this.#context, created.writer.name);
+      return ok(created.writer);
     }
     if (created.isNamed) {
       // The new segment may or may not be there after a crash: neither file may be written to.
       this.#health.set("poisoned", `a new journal segment could not be made durable: ${created.error.message}`);
-      return;
+      return fail(this.#health.fault());
     }
     this.#rotateAtBytes = writer.appendedBytes + segmentBytes / 4;
     this.#context.log.warn("the journal goes on in its old segment", { error: created.error.message });
+    return fail(created.error);
+  }
+
+  #compactionInto(before: readonly string[], { name, head, checkpointBytes }: SegmentWriter): Compaction {
+    const after = this.#segments();
+    return {
+      segment: name, records: head.sequence - Number.parseInt(name, 10), sizeBytes: checkpointBytes,
+      removed: before.filter((old) => !after.includes(old)), kept: after.filter((old) => old !== name),
+    };
+  }
+
+  #segments(): readonly string[] {
+    const listed = this.#context.fileSystem.list(this.#context.directory);
+    return listed.ok ? segmentNames(listed.value) : [];
   }
 }
 

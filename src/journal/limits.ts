@@ -24,7 +24,7 @@ const MIB = 1024 * KIB;
 const DAY_MS = 86_400_000;
 
 export const DEFAULT_LIMITS: JournalLimits = {
-  segmentBytes: 4 * MIB,
+  segmentBytes: 2 * MIB,
   retainBytes: 256 * MIB,
   retainMs: 90 * DAY_MS,
   recordBytes: 256 * KIB,

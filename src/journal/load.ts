@@ -23,6 +23,8 @@ export interface Loaded {
   readonly trouble?: Trouble;
   /** Torn tails repaired: 0 or 1. */
   readonly repaired: number;
+  /** When the newest record was made, RFC 3339 UTC; absent where an epoch says already that something may be missing. */
+  readonly newestAt?: string;
 }
 
 export const NO_HEAD: JournalHead = { segment: "", sequence: 0, hash: NO_LINK };
@@ -135,8 +137,9 @@ async function settle(context: JournalContext, file: OpenFile, scan: SegmentScan
   const epochs = epochsFor(context, header, table, [...names, ...(cut.tornName === undefined ? [] : [cut.tornName])]);
   for (const [reason, detail] of epochs) table.apply({ kind: "epoch", at: timestamp(context.clock), reason, detail });
   if (epochs.length > 0 || floor !== undefined) return renew(context, table, head, repaired);
+  const newestAt = table.lastAt;
   const writer = SegmentWriter.adopt(scan.name, file, header.salt, { ...head, sizeBytes: kept.sizeBytes }, checkpointBytes(scan));
-  return { table, head, writer, repaired };
+  return { table, head, writer, repaired, ...(newestAt === undefined ? {} : { newestAt }) };
 }
 
 /** Frames up to the floor; undefined when the floor is not among them. */

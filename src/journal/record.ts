@@ -51,7 +51,7 @@ export function encodeRecord(record: JournalRecord): string {
 /** The record in `body`, or why it is none. */
 export function decodeRecord(body: string): Result<JournalRecord> {
   const parsed = parseJson(body);
-  const checked = v.safeParse(RecordSchema, parsed);
+  const checked = v.safeParse(schemaOf(parsed), parsed);
   if (checked.success) return ok(checked.output);
   const issue = checked.issues[0];
   return fault("journal.corrupt", `not a record this version knows: ${v.getDotPath(issue) ?? "body"}: ${issue.message}`);
@@ -68,7 +68,7 @@ export function parseJson(body: string): unknown {
 
 /** A deep copy as JSON keeps it: what memory holds is then what the disk holds. */
 export function asJson<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value)) as T;
+  return typeof value === "object" ? (JSON.parse(JSON.stringify(value)) as T) : value;
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -124,15 +124,24 @@ const OperationSchema = v.strictObject({
 
 const FactSchema = v.custom<FactValue | null>((value) => value === null || isFactValue(value));
 
-const RecordSchema: v.GenericSchema<unknown, JournalRecord> = v.variant("kind", [
-  v.strictObject({ kind: v.literal("planned"), at: Text, op: Text, operation: v.strictObject(newOperationFields) }),
-  v.strictObject({ kind: v.literal("event"), at: Text, op: Text, event: EventSchema }),
-  v.strictObject({ kind: v.literal("fact"), at: Text, namespace: Text, key: Text, value: FactSchema }),
-  v.strictObject({
+const SCHEMAS = {
+  planned: v.strictObject({ kind: v.literal("planned"), at: Text, op: Text, operation: v.strictObject(newOperationFields) }),
+  event: v.strictObject({ kind: v.literal("event"), at: Text, op: Text, event: EventSchema }),
+  fact: v.strictObject({ kind: v.literal("fact"), at: Text, namespace: Text, key: Text, value: FactSchema }),
+  verdict: v.strictObject({
     kind: v.literal("verdict"), at: Text, guest: GuestSchema, digest: Text, outcome: v.picklist(["allowed", "held", "rejected"]), reason: Text,
   }),
-  v.strictObject({ kind: v.literal("nonce_spent"), at: Text, nonce: Text, until: Text }),
-  v.strictObject({ kind: v.literal("epoch"), at: Text, reason: v.picklist(EPOCH_REASONS), detail: Text }),
-  v.strictObject({ kind: v.literal("checkpoint"), at: Text, records: Count }),
-  v.strictObject({ kind: v.literal("operation"), at: Text, operation: OperationSchema }),
-]);
+  nonce_spent: v.strictObject({ kind: v.literal("nonce_spent"), at: Text, nonce: Text, until: Text }),
+  epoch: v.strictObject({ kind: v.literal("epoch"), at: Text, reason: v.picklist(EPOCH_REASONS), detail: Text }),
+  checkpoint: v.strictObject({ kind: v.literal("checkpoint"), at: Text, records: Count }),
+  operation: v.strictObject({ kind: v.literal("operation"), at: Text, operation: OperationSchema }),
+} satisfies Record<JournalRecord["kind"], v.GenericSchema<unknown, JournalRecord>>;
+
+/** For what is no record at all: its message lists the kinds. */
+const RecordSchema: v.GenericSchema<unknown, JournalRecord> = v.variant("kind", Object.values(SCHEMAS));
+
+/** The schema of the kind that `parsed` claims to be: finding it here is a third of the time that opening a journal takes. */
+function schemaOf(parsed: unknown): v.GenericSchema<unknown, JournalRecord> {
+  const kind = isPlainObject(parsed) ? parsed["kind"] : undefined;
+  return typeof kind === "string" && Object.hasOwn(SCHEMAS, kind) ? SCHEMAS[kind as JournalRecord["kind"]] : RecordSchema;
+}

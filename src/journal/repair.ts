@@ -1,6 +1,6 @@
 import { timestamp, troubleOf, type JournalContext, type Trouble } from "./context.ts";
 import { FILE_MODE } from "./limits.ts";
-import type { SegmentScan } from "./scan.ts";
+import { endOfContent, type SegmentScan } from "./scan.ts";
 import { TORN_MARK } from "./segment.ts";
 import { ok, type Result } from "../ports/errors.ts";
 import type { OpenFile } from "../ports/file-system.ts";
@@ -44,13 +44,15 @@ async function save(context: JournalContext, file: OpenFile, scan: SegmentScan, 
   const size = file.sizeBytes();
   const bytes = size.ok ? file.read(keepBytes, size.value - keepBytes) : size;
   if (!bytes.ok) return bytes;
+  // Space that was reserved and never written is nobody's record.
+  const torn = bytes.value.subarray(0, endOfContent(bytes.value, 0));
   const stamp = timestamp(clock).replaceAll(":", "");
   for (let attempt = 0; ; attempt++) {
     const name = `${scan.name}${TORN_MARK}${stamp}${attempt === 0 ? "" : `-${attempt}`}`;
     const opened = fileSystem.open(`${directory}/${name}`, "createNew", FILE_MODE);
     if (!opened.ok && opened.error.code === "file.exists" && attempt < SAVE_TRIES) continue;
     if (!opened.ok) return opened;
-    const written = opened.value.write(bytes.value);
+    const written = opened.value.write(torn);
     const synced = written.ok ? await opened.value.dataSync() : written;
     opened.value.close();
     const named = synced.ok ? await fileSystem.syncDirectory(directory) : synced;

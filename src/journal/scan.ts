@@ -1,6 +1,6 @@
 import { decodeFrame, findFrames, type Frame } from "./frame.ts";
 import { decodeRecord, type JournalRecord } from "./record.ts";
-import { decodeHeader, type SegmentHeader } from "./segment.ts";
+import { decodeHeader, isNewerFormat, type SegmentHeader } from "./segment.ts";
 
 /**
  * Reads one segment's bytes and says what they are worth. Pure. The rule that tells a torn write from
@@ -18,8 +18,24 @@ export interface ScannedFrame extends Frame {
   readonly isSnapshot: boolean;
 }
 
+/** What kind of thing is wrong, as programs read it. */
+export type JournalFinding =
+  /** Damage in the last batch: a write that was cut short, or bit rot just there. */
+  | "torn_tail"
+  /** Bytes changed in what had been synced. */
+  | "damaged"
+  /** A frame that verifies is not the one that belongs here. */
+  | "removed" | "moved" | "repeated" | "replaced"
+  /** The same of whole segments. */
+  | "segment_missing" | "segment_foreign" | "segment_renamed" | "segment_repeated"
+  /** A head recorded elsewhere is not in the chain. */
+  | "head_missing"
+  | "newer_format"
+  | "unreadable";
+
 /** Where something is wrong. `line` counts from 1, `byte` from 0 in the segment. */
 export interface JournalProblem {
+  readonly finding: JournalFinding;
   readonly segment: string;
   readonly line: number;
   readonly byte: number;
@@ -38,6 +54,8 @@ export interface SegmentScan {
   readonly lastHash: string;
   /** Where the last good frame (or the header) ends; what follows is damage or empty space. */
   readonly goodBytes: number;
+  /** The line that begins there; counts from 1. */
+  readonly endLine: number;
   readonly outcome: "intact" | "torn" | "corrupt";
   readonly problem?: JournalProblem;
 }
@@ -50,13 +68,13 @@ export function scanSegment(name: string, bytes: Uint8Array): SegmentScan {
   const headerEnd = bytes.indexOf(LF);
   const headerLine = Buffer.from(bytes.subarray(0, headerEnd === -1 ? bytes.length : headerEnd)).toString("utf8");
   const decoded = decodeHeader(headerLine);
-  if (headerEnd === -1 || !decoded.ok) return withoutHeader(name, decoded.ok ? "the header line has no end" : decoded.error.message);
+  if (headerEnd === -1 || !decoded.ok) return withoutHeader(name, decoded.ok ? "the header line has no end" : decoded.error.message, headerLine);
   return new Scanner(name, bytes, decoded.value.header, decoded.value.hash, headerEnd + 1).run();
 }
 
-function withoutHeader(name: string, message: string): SegmentScan {
-  const problem = { segment: name, line: 1, byte: 0, message };
-  return { name, header: undefined, frames: [], stray: [], lastSequence: 0, lastHash: "", goodBytes: 0, outcome: "corrupt", problem };
+function withoutHeader(name: string, message: string, headerLine: string): SegmentScan {
+  const problem = { finding: isNewerFormat(headerLine) ? "newer_format" : "damaged", segment: name, line: 1, byte: 0, message } as const;
+  return { name, header: undefined, frames: [], stray: [], lastSequence: 0, lastHash: "", goodBytes: 0, endLine: 1, outcome: "corrupt", problem };
 }
 
 class Scanner {
@@ -87,22 +105,34 @@ class Scanner {
       const line = this.#bytes.subarray(this.#position, lineEnd === -1 ? this.#bytes.length : lineEnd);
       const frame = lineEnd === -1 ? undefined : decodeFrame(this.#header.salt, line);
       if (frame === undefined) return this.#end();
+      if (frame.sequence !== this.#lastSequence + 1) return this.#outOfOrder(frame);
       const broken = this.#contradictionOf(frame);
-      if (broken !== undefined) return this.#stop("corrupt", broken);
+      if (broken !== undefined) return this.#stop("replaced", broken);
       const record = decodeRecord(frame.body);
-      if (!record.ok) return this.#stop("corrupt", record.error.message);
+      if (!record.ok) return this.#stop("newer_format", record.error.message);
       const misplaced = this.#take(frame, record.value, lineEnd + 1);
-      if (misplaced !== undefined) return this.#stop("corrupt", misplaced);
+      if (misplaced !== undefined) return this.#stop("replaced", misplaced);
     }
     return this.#end();
   }
 
-  /** A frame that verifies but is not the one that belongs here. */
-  #contradictionOf(frame: Frame): string | undefined {
+  /** A whole frame of this segment with another number than the one that is due. */
+  #outOfOrder(frame: Frame): SegmentScan {
     const expected = this.#lastSequence + 1;
-    if (frame.sequence !== expected) {
-      return `expected record ${expected}, found record ${frame.sequence}: records were removed, inserted or moved`;
+    const found = `expected record ${expected}, found record ${frame.sequence}`;
+    const stray = this.#strayFrames();
+    if (frame.sequence < expected) {
+      const before = this.#frames.find(({ sequence }) => sequence === frame.sequence);
+      return this.#result("corrupt", stray, "repeated", `${found}, which stands in line ${before?.line ?? 1} already: a line was repeated`);
     }
+    const due = stray.find(({ sequence }) => sequence === expected);
+    if (due !== undefined) return this.#result("corrupt", stray, "moved", `${found}; record ${expected} stands in line ${due.line}: lines were swapped or moved`);
+    const missing = frame.sequence - 1 === expected ? `record ${expected} is` : `records ${expected} to ${frame.sequence - 1} are`;
+    return this.#result("corrupt", stray, "removed", `${found}; ${missing} nowhere in this segment: ${frame.sequence - 1 === expected ? "a line was" : "lines were"} removed`);
+  }
+
+  /** A frame that verifies and has the right number but is not the one that belongs here. */
+  #contradictionOf(frame: Frame): string | undefined {
     if (frame.link !== this.#lastHash) return `record ${frame.sequence} does not link to the record before it: one of the two was replaced`;
     const previousBatch = this.#frames.at(-1)?.batch;
     const continues = frame.batch === previousBatch || frame.batch === frame.sequence;
@@ -126,22 +156,22 @@ class Scanner {
 
   /** What follows the last good frame is not a frame: empty space, a torn write, or corruption. */
   #end(): SegmentScan {
-    const rest = this.#bytes.subarray(this.#position);
     if (this.#lastSequence < this.#snapshotEnd) {
-      return this.#stop("corrupt", `damaged within the checkpoint (record ${this.#lastSequence + 1}), which was synced before this file got its name`);
+      return this.#stop("damaged", `damaged within the checkpoint (record ${this.#lastSequence + 1}), which was synced before this file got its name`);
     }
-    if (rest.every((byte) => byte === LF || byte === NUL)) return this.#result("intact", []);
+    const sizeBytes = endOfContent(this.#bytes, this.#position) - this.#position;
+    if (sizeBytes === 0) return this.#result("intact", []);
     const stray = this.#strayFrames();
     const later = stray.find((frame) => frame.batch > this.#lastSequence + 1);
     if (later === undefined) {
-      return this.#result("torn", stray, `record ${this.#lastSequence + 1} is incomplete: a write that was cut short (${rest.length} bytes)`);
+      return this.#result("torn", stray, "torn_tail", `record ${this.#lastSequence + 1} is incomplete: a write that was cut short (${sizeBytes} bytes)`);
     }
     const message = `record ${this.#lastSequence + 1} is damaged, and record ${later.sequence} of a later batch behind it is whole: data that had been acknowledged was changed`;
-    return this.#result("corrupt", stray, message);
+    return this.#result("corrupt", stray, "damaged", message);
   }
 
-  #stop(outcome: "corrupt", message: string): SegmentScan {
-    return this.#result(outcome, this.#strayFrames(), message);
+  #stop(finding: JournalFinding, message: string): SegmentScan {
+    return this.#result("corrupt", this.#strayFrames(), finding, message);
   }
 
   #strayFrames(): ScannedFrame[] {
@@ -154,8 +184,8 @@ class Scanner {
     });
   }
 
-  #result(outcome: "intact" | "torn" | "corrupt", stray: readonly ScannedFrame[], message?: string): SegmentScan {
-    const problem = message === undefined ? {} : { problem: { segment: this.#name, line: this.#line, byte: this.#position, message } };
+  #result(outcome: "intact" | "torn" | "corrupt", stray: readonly ScannedFrame[], finding?: JournalFinding, message = ""): SegmentScan {
+    const problem = finding === undefined ? {} : { problem: { finding, segment: this.#name, line: this.#line, byte: this.#position, message } };
     return {
       name: this.#name,
       header: this.#header,
@@ -164,10 +194,18 @@ class Scanner {
       lastSequence: this.#lastSequence,
       lastHash: this.#lastHash,
       goodBytes: this.#position,
+      endLine: this.#line,
       outcome,
       ...problem,
     };
   }
+}
+
+/** Where `bytes` end when the empty space behind them, LFs and NULs, is left out; not before `from`. */
+export function endOfContent(bytes: Uint8Array, from: number): number {
+  let end = bytes.length;
+  while (end > from && (bytes[end - 1] === LF || bytes[end - 1] === NUL)) end--;
+  return end;
 }
 
 function countLineFeeds(bytes: Uint8Array, from: number, to: number): number {

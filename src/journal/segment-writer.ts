@@ -152,6 +152,13 @@ export class SegmentWriter {
   close(): void {
     this.#file.close();
   }
+
+  /** Closes a segment that was followed by another: what was reserved past its end goes back to the disk. */
+  seal(): void {
+    // Best effort: blocks that stay reserved cost space and nothing else.
+    if (this.#allocatedBytes > this.#written.sizeBytes) this.#file.truncate(this.#written.sizeBytes);
+    this.close();
+  }
 }
 
 function discard(fileSystem: FileSystem, file: OpenFile, path: string, error: Fault): Creation {

@@ -69,6 +69,11 @@ export function encodeHeader(header: SegmentHeader): { readonly line: string; re
   return { line: `${MAGIC} ${FORMAT_VERSION} ${checkOf(hash)} ${body}\n`, hash };
 }
 
+/** Whether a header line that cannot be read says that a newer agent wrote it. */
+export function isNewerFormat(line: string): boolean {
+  return Number(HEADER.exec(line)?.[1] ?? 0) > FORMAT_VERSION;
+}
+
 /** Reads a header line (without its LF); `journal.corrupt` says what is wrong with it. */
 export function decodeHeader(line: string): Result<{ readonly header: SegmentHeader; readonly hash: string }> {
   const match = HEADER.exec(line);

@@ -82,12 +82,31 @@ export interface JournalHead {
   readonly hash: string;
 }
 
+/** What a compaction did. */
+export interface Compaction {
+  /** The segment the journal goes on in. */
+  readonly segment: string;
+  /** Records of live state it begins with, its checkpoint not counted. */
+  readonly records: number;
+  readonly sizeBytes: number;
+  /** Segments that were removed, oldest first, and those that are kept for audit. */
+  readonly removed: readonly string[];
+  readonly kept: readonly string[];
+}
+
 /** What reconcile/ and the CLI use. Every promise resolves only when the record is durable. */
 export interface Journal {
   health(): JournalHealth;
   head(): JournalHead;
   /** Wall-clock time of the newest record, milliseconds since the epoch; undefined while there is none. */
   lastRecordedAtMs(): number | undefined;
+  /**
+   * Wall-clock times, milliseconds since the epoch: the newest record that this process found, and when it
+   * found it. Undefined for a new journal, and for one that begins with an epoch anyway.
+   */
+  foundAtOpening(): { readonly newestMs: number; readonly openedMs: number } | undefined;
+  /** Writes down that this journal does not know all that was done: it came from a backup. */
+  recordRestored(detail: string): Promise<Result<void>>;
   /** Records appended since the process started. */
   appendedCount(): number;
   /** Torn tails repaired since the process started. */
@@ -113,6 +132,11 @@ export interface Journal {
   /** Writes a record only when the verdict for this guest and action digest changed. */
   recordVerdict(guest: JournalGuest, actionDigest: string, outcome: VerdictOutcome, reason: string): Promise<Result<void>>;
 
+  /**
+   * Goes on in a new segment that begins with the live state, and removes the older ones that retention
+   * no longer keeps. Fails with what keeps the journal from being written.
+   */
+  compact(): Promise<Result<Compaction>>;
   /** Tries to get from full, poisoned, missing or unwritable back to healthy; a healthy one looks whether its disk still is. */
   reopen(): Promise<JournalHealth>;
   /** Waits for what was submitted, then closes and releases the lock. */

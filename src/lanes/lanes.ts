@@ -16,7 +16,7 @@ export type { JobOutcome } from "./lane.ts";
  * so only a runaway submitter ever gets near it; it bounds memory (≈ 150 bytes a job) without ever
  * refusing honest work.
  */
-const MAX_QUEUED_PER_LANE = 10_000;
+export const QUEUED_PER_LANE_MAX = 10_000;
 
 /**
  * Milliseconds of uninterrupted job starts after which timers and sockets get their turn. Jobs that
@@ -75,7 +75,7 @@ export class Lanes {
 
   constructor(options: LanesOptions) {
     this.#clock = options.clock;
-    this.#maxQueuedPerLane = options.maxQueuedPerLane ?? MAX_QUEUED_PER_LANE;
+    this.#maxQueuedPerLane = options.maxQueuedPerLane ?? QUEUED_PER_LANE_MAX;
     this.#onWait = options.onWait;
   }
 

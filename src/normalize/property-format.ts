@@ -11,6 +11,8 @@ export interface PropertyFormat {
   readonly aliases?: ReadonlyMap<string, string>;
   /** Sub-keys Proxmox refuses to be without. */
   readonly required?: readonly string[];
+  /** Sub-keys Proxmox takes only beside another one (`gw` beside `ip`). */
+  readonly requires?: ReadonlyMap<string, string>;
   /** Sub-keys that are never lost, whatever is declared: hardware addresses. */
   readonly kept?: readonly string[];
   /** Sub-keys that say nothing: Proxmox writes them itself. */

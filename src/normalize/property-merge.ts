@@ -58,7 +58,8 @@ function readDeclaredText(text: string, format: PropertyFormat): Result<Declared
 function readDeclaredMap(declared: DeclaredMap, format: PropertyFormat): Result<Declared> {
   const wanted: Property[] = [];
   const unwanted: string[] = [];
-  for (const key of Object.keys(declared)) {
+  // In whatever order they were written down: what is sent, and approved, must not depend on it.
+  for (const key of Object.keys(declared).sort()) {
     if (!SUB_KEY.test(key)) return invalid("", "names of sub-keys (letters, digits, hyphens, underscores)", key, "correct the name");
     const value = declared[key];
     if (value === null || value === undefined) {
@@ -111,7 +112,19 @@ export function overlay(
   if (missing !== undefined && (isChanged || current.length === 0) && properties.length + declared.wanted.length > 0) {
     return invalid(missing, format.subKeys.get(missing)?.expected ?? "a value", undefined, "declare it: Proxmox requires it");
   }
+  const alone = isChanged ? aloneIn(properties, format) : undefined;
+  if (alone !== undefined) {
+    const [key, needed] = alone;
+    return invalid(needed, format.subKeys.get(needed)?.expected ?? "a value", undefined, `declare it, or ${key} as null: Proxmox takes ${key} only beside ${needed}`);
+  }
   return ok({ properties, isChanged });
+}
+
+/** A sub-key that is there without the one it needs, and that one. */
+function aloneIn(properties: readonly Property[], { requires }: PropertyFormat): readonly [string, string] | undefined {
+  if (requires === undefined) return undefined;
+  const has = (key: string): boolean => properties.some((property) => property.key === key);
+  return [...requires].find(([key, needed]) => has(key) && !has(needed));
 }
 
 // A misspelt sub-key that "must be absent" would be absent, and the person's wish unheard.
@@ -136,7 +149,8 @@ function removeUnwanted(properties: Property[], unwanted: readonly string[], for
 function layOne(properties: Property[], wanted: Property, format: PropertyFormat, context: NormalizeContext): Result<boolean> {
   const index = properties.findIndex((property) => property.key === wanted.key);
   const found = properties[index];
-  if (found !== undefined && found.value === wanted.value) return ok(false);
+  // What is there may be out of bounds that have become narrower since: declared all the same, it is no change.
+  if (found !== undefined && (found.value === wanted.value || canonicalValue(found, format, context) === canonicalValue(wanted, format, context))) return ok(false);
   const checked = checkedValue(wanted, format, context, found !== undefined);
   if (!checked.ok) return checked;
   const property = { key: wanted.key, value: checked.value };

@@ -5,7 +5,8 @@ import { normalizerFor } from "../normalize/registry.ts";
 import type { FieldNormalizer, NormalForm, NormalizeContext } from "../normalize/types.ts";
 import { appliesWhen } from "./hot-applied.ts";
 import type { PlanFacts } from "./input.ts";
-import { compareKeys, isNetworkKey, isSecretKey, isServerOwned, shownForm } from "./keys.ts";
+import { compareKeys, isNetworkKey, isSecretKey, isServerOwned, shownForm, storedKey } from "./keys.ts";
+import { versionProblem } from "./needed-version.ts";
 import type { Deferred, FieldChange, PendingField } from "./types.ts";
 import { deferVolume, isVolumeKey } from "./volumes.ts";
 
@@ -73,7 +74,7 @@ function afterChanges(merged: RawConfig, changes: readonly FieldChange[]): RawCo
 function diffField(key: string, declared: DeclaredValue, comparison: Comparison): void {
   const { observed, into } = comparison;
   if (isServerOwned(key)) return diffServerOwned(key, declared, observed, into);
-  const found = observed.config.merged[key];
+  const found = observed.config.merged[storedKey(observed.kind, key)];
   // What is there is literally what was declared: no normalizer could say otherwise. The usual case.
   if (isLiterally(declared, found) && observed.config.pending.length === 0) return;
   compareField(key, declared, comparison);
@@ -81,7 +82,7 @@ function diffField(key: string, declared: DeclaredValue, comparison: Comparison)
 
 function compareField(key: string, declared: DeclaredValue, comparison: Comparison): void {
   const { observed, into } = comparison;
-  const found = observed.config.merged[key];
+  const found = observed.config.merged[storedKey(observed.kind, key)];
   const normalizer = normalizerFor(observed.kind, key);
   const context = contextOf(key, comparison);
   const wanted = normalizer.merge(declared, context);
@@ -103,9 +104,11 @@ function compareField(key: string, declared: DeclaredValue, comparison: Comparis
     found: foundForm,
     foundRaw: textOf(found),
     send,
-    applies: appliesWhen(observed.kind, key, observed.runState, observed.config.running),
+    applies: appliesWhen(observed.kind, { key, send }, observed.runState, observed.config.running),
   };
-  if (isVolumeKey(observed.kind, key)) into.deferred.push(deferVolume(observed, change));
+  const tooNew = send === undefined ? undefined : versionProblem(observed.kind, key, declared, found, comparison.facts.pveVersion);
+  if (tooNew !== undefined) into.deferred.push({ ...invalidValue(key, declared, foundForm, ""), message: tooNew });
+  else if (isVolumeKey(observed.kind, key)) into.deferred.push(deferVolume(observed, change));
   else if (wouldOutliveDeletion(change, observed)) into.deferred.push(deferDeletion(change, observed));
   else into.changes.push(change);
 }
@@ -119,7 +122,7 @@ function contextOf(key: string, { observed, facts, siblings }: Comparison): Norm
     kind: observed.kind,
     tagStyle: facts.tagStyle,
     pveVersion: facts.pveVersion,
-    observed: observed.config.merged[key] ?? keptHardware(key, observed),
+    observed: observed.config.merged[storedKey(observed.kind, key)] ?? keptHardware(key, observed),
     siblings,
   };
 }
@@ -135,9 +138,10 @@ function keptHardware(key: string, observed: ObservedGuest): RawValue | undefine
 function collectPending(
   key: string, declaredForm: NormalForm, normalizer: FieldNormalizer, context: NormalizeContext, { observed, into }: Comparison,
 ): void {
-  const change = observed.config.pending.find((candidate) => candidate.key === key);
+  const stored = storedKey(observed.kind, key);
+  const change = observed.config.pending.find((candidate) => candidate.key === stored);
   if (change === undefined) return;
-  const running = observed.config.running[key];
+  const running = observed.config.running[stored];
   const runningForm = formOf(running, normalizer, { ...context, siblings: observed.config.running });
   // Written differently, meaning the same: a restart would change nothing.
   if (runningForm === declaredForm) return;
@@ -145,7 +149,7 @@ function collectPending(
 }
 
 function diffServerOwned(key: string, declared: DeclaredValue, observed: ObservedGuest, into: Collected): void {
-  const found = key === "digest" ? observed.config.digest : observed.config.merged[key];
+  const found = key === "digest" ? observed.config.digest : observed.config.merged[storedKey(observed.kind, key)];
   if (declared === null ? found === undefined : isLiterally(declared, found)) return;
   into.deferred.push({
     key,
@@ -196,8 +200,9 @@ function textOf(value: RawValue | undefined): string | undefined {
   return value === undefined ? undefined : String(value);
 }
 
-/** A declared value as text, for people. */
+/** A declared value as text, for people; a map's sub-keys sorted, since their order is nothing that was declared. */
 function describeDeclared(declared: DeclaredValue): NormalForm {
   if (declared === null) return null;
-  return typeof declared === "object" ? JSON.stringify(declared) : String(declared);
+  if (typeof declared !== "object") return String(declared);
+  return JSON.stringify(Array.isArray(declared) ? declared : Object.fromEntries(Object.entries(declared).sort(([left], [right]) => compareKeys(left, right))));
 }

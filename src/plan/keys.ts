@@ -1,3 +1,5 @@
+import type { GuestKind } from "../guest/key.ts";
+
 /**
  * Config keys: their order, and which of them Proxmox owns. Indexed keys ("net10") sort by number.
  */
@@ -7,7 +9,7 @@ const DIGIT_NINE = 57;
 
 /** Keys that Proxmox writes itself (docs/proxmox.md row 11); a declaration cannot change them. */
 const SERVER_OWNED: ReadonlySet<string> = new Set([
-  "digest", "lock", "lxc", "meta", "parent", "pending", "runningcpu", "runningmachine", "running-nets-host-mtu",
+  "digest", "lock", "meta", "parent", "pending", "runningcpu", "runningmachine", "running-nets-host-mtu",
   "snapshots", "snapstate", "snaptime", "vmgenid", "vmstate",
 ]);
 
@@ -24,6 +26,11 @@ export function isNetworkKey(key: string): boolean {
 /** Keys whose values must not be shown. Container `env` commonly carries tokens, like `cipassword`. */
 export function isSecretKey(key: string): boolean {
   return key === "cipassword" || key === "env";
+}
+
+/** The key under which Proxmox keeps a value: `cdrom` is a VM's other name for ide2 (docs/proxmox.md row 39). */
+export function storedKey(kind: GuestKind, key: string): string {
+  return kind === "qemu" && key === "cdrom" ? "ide2" : key;
 }
 
 const MASK = "******";

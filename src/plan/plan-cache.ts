@@ -1,5 +1,5 @@
 import type { DesiredGuest } from "../desired/model.ts";
-import type { HaStatus, ObservedGuest } from "../guest/observed.ts";
+import type { DriveState, HaStatus, ObservedGuest } from "../guest/observed.ts";
 import type { Absence, GuestPlanInput, GuestSituation, PlanFacts } from "./input.ts";
 import { planGuest } from "./plan-guest.ts";
 import type { GuestPlan } from "./types.ts";
@@ -8,7 +8,7 @@ import type { GuestPlan } from "./types.ts";
  * More guests than one host ever has, so in practice entries go only when their guest does; the bound
  * is for a caller that never says which guests are gone. About 1 KB an entry.
  */
-const ENTRIES_MAX = 50_000;
+export const CACHED_PLANS_MAX = 50_000;
 
 /** What a plan was computed from, without the configuration itself: its digest stands for both views. */
 interface Basis {
@@ -21,7 +21,7 @@ interface Basis {
 }
 
 /** An observation as far as a plan depends on it. Identity follows from the config. */
-type ObservationKey = Pick<ObservedGuest, "kind" | "vmid" | "node" | "name" | "runState" | "isTemplate" | "lock" | "ha"> & { readonly digest: string };
+type ObservationKey = Pick<ObservedGuest, "kind" | "vmid" | "node" | "name" | "runState" | "isTemplate" | "lock" | "ha" | "drive"> & { readonly digest: string };
 
 interface Entry {
   readonly basis: Basis;
@@ -57,7 +57,7 @@ export class PlanCache {
   }
 
   #makeRoom(vmid: number): void {
-    if (this.#entries.size < ENTRIES_MAX || this.#entries.has(vmid)) return;
+    if (this.#entries.size < CACHED_PLANS_MAX || this.#entries.has(vmid)) return;
     const oldest = this.#entries.keys().next();
     if (oldest.done !== true) this.#entries.delete(oldest.value);
   }
@@ -67,8 +67,8 @@ function basisOf({ desired, absence, absenceMessage, observed, situation, facts 
   return { desired, absence, absenceMessage, observed: observed === undefined ? undefined : keyOf(observed), situation, facts };
 }
 
-function keyOf({ kind, vmid, node, name, runState, isTemplate, lock, ha, config }: ObservedGuest): ObservationKey {
-  return { kind, vmid, node, name, runState, isTemplate, lock, ha, digest: config.digest };
+function keyOf({ kind, vmid, node, name, runState, isTemplate, lock, ha, drive, config }: ObservedGuest): ObservationKey {
+  return { kind, vmid, node, name, runState, isTemplate, lock, ha, ...(drive === undefined ? {} : { drive }), digest: config.digest };
 }
 
 function isSameInput(known: Basis, input: GuestPlanInput): boolean {
@@ -93,8 +93,15 @@ function isSameObservation(known: ObservationKey | undefined, observed: Observed
     known.node === observed.node &&
     known.kind === observed.kind &&
     known.vmid === observed.vmid &&
-    isSameHaStatus(known.ha, observed.ha)
+    isSameHaStatus(known.ha, observed.ha) &&
+    isSameDrive(known.drive, observed.drive)
   );
+}
+
+/** What is known of a drive belongs to the digest; whether it could be read does not. */
+function isSameDrive(left: DriveState | undefined, right: DriveState | undefined): boolean {
+  if (left === undefined || right === undefined) return left === right;
+  return left.isKnown ? right.isKnown && left.changes === right.changes : !right.isKnown && left.message === right.message;
 }
 
 function isSameHaStatus(left: HaStatus | undefined, right: HaStatus | undefined): boolean {

@@ -2,6 +2,7 @@ import type { DesiredConflict } from "../desired/model.ts";
 import { formatGuestKey, type GuestKey } from "../guest/key.ts";
 import type { ObservedGuest } from "../guest/observed.ts";
 import { unreachable } from "../ports/errors.ts";
+import { drivePendingOf } from "./drive-pending.ts";
 import { type ConfigDiff, diffConfig } from "./field-diff.ts";
 import { holdsFor, isHeldBy } from "./holds.ts";
 import type { GuestPlanInput } from "./input.ts";
@@ -60,6 +61,8 @@ function planObserved(input: GuestPlanInput, observed: ObservedGuest): GuestPlan
     deferred: kept([...diff.deferred, ...config.deferred, ...(runState.deferred === undefined ? [] : [runState.deferred])]),
     holds: kept(holds),
     restartPending: kept(diff.restartPending),
+    drivePending: desired.state === "absent" ? NOTHING : kept(drivePendingOf(desired, observed, facts)),
+    driveUnknown: observed.drive?.isKnown === false ? observed.drive.message : "",
     message: "",
   };
 }
@@ -97,6 +100,8 @@ function standingOnly(guest: GuestKey, name: string | undefined, standing: Guest
     deferred: NOTHING,
     holds: NOTHING,
     restartPending: NOTHING,
+    drivePending: NOTHING,
+    driveUnknown: "",
     message,
   };
 }

@@ -25,6 +25,8 @@ export interface PlanSummary {
   /** Guests of which something declared is deferred. */
   readonly deferred: number;
   readonly restartPending: number;
+  /** Guests whose cloud-init drive is older than what is declared. */
+  readonly drivePending: number;
   readonly missing: number;
   readonly onOtherNode: number;
   readonly unreadable: number;
@@ -65,6 +67,7 @@ function summarize(plans: readonly GuestPlan[]): PlanSummary {
     observedDrift: count((plan) => plan.standing === "observed" && plan.withheld.length > 0),
     deferred: count((plan) => plan.deferred.length > 0),
     restartPending: count((plan) => plan.restartPending.length > 0),
+    drivePending: count((plan) => plan.drivePending.length > 0),
     missing: count((plan) => plan.standing === "missing" && !isInSync(plan)),
     onOtherNode: count((plan) => plan.standing === "on_other_node"),
     unreadable: count((plan) => plan.standing === "unreadable"),

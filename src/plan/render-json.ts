@@ -2,7 +2,7 @@ import { formatGuestKey } from "../guest/key.ts";
 import { escapeJson } from "./escape.ts";
 import { isSecretKey } from "./keys.ts";
 import { type HostPlan, isInSync } from "./plan-host.ts";
-import type { Action, Deferred, FieldChange, GuestPlan, PendingField } from "./types.ts";
+import type { Action, Deferred, DrivePendingField, FieldChange, GuestPlan, PendingField } from "./types.ts";
 
 /** Raised when a field is renamed, removed or changes its meaning; added fields do not raise it. */
 const JSON_FORMAT_VERSION = 1;
@@ -30,6 +30,8 @@ function guestJson(plan: GuestPlan): object {
     deferred: plan.deferred.map(deferredJson),
     holds: plan.holds.map(({ reason, scope, message }) => ({ reason, scope, message })),
     restartPending: plan.restartPending.map(pendingJson),
+    drivePending: plan.drivePending.map(drivePendingJson),
+    driveUnknown: plan.driveUnknown,
   };
 }
 
@@ -60,6 +62,11 @@ function deferredJson({ key, reason, declared, found, message }: Deferred): obje
 function pendingJson({ key, running, pending }: PendingField): object {
   const shown = masking(key);
   return { key, running: shown(running), pending: shown(pending) };
+}
+
+function drivePendingJson({ key, onDrive, isTold, configured }: DrivePendingField): object {
+  const shown = masking(key);
+  return { key, onDrive: shown(onDrive), isOnDriveTold: isTold, configured: shown(configured) };
 }
 
 /** null stays null, so that a reader still sees whether there is a value. */

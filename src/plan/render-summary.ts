@@ -8,6 +8,7 @@ export function formatSummary(summary: PlanSummary): string {
     counted(summary.observedDrift, "drifted but only observed"),
     counted(summary.deferred, "with something deferred"),
     counted(summary.restartPending, "waiting for a restart"),
+    counted(summary.drivePending, "waiting for a cloud-init drive"),
     counted(summary.missing, "missing"),
     counted(summary.onOtherNode, "on another node"),
     counted(summary.unreadable, "unreadable"),

@@ -5,7 +5,7 @@ import { isSecretKey } from "./keys.ts";
 import { type HostPlan, isInSync } from "./plan-host.ts";
 import type { PlanStyle } from "./render-style.ts";
 import { formatSummary } from "./render-summary.ts";
-import type { Action, Deferred, FieldChange, GuestPlan, PendingField } from "./types.ts";
+import type { Action, Deferred, DrivePendingField, FieldChange, GuestPlan, PendingField } from "./types.ts";
 
 /** Longest value shown, in characters: a usual NIC or disk is whole. `-o json` has all of them whole. */
 const VALUE_LENGTH_MAX = 80;
@@ -13,6 +13,8 @@ const VALUE_LENGTH_MAX = 80;
 const COMMON_LENGTH_SHOWN = 12;
 const ABSENT = "(absent)";
 const MASK = "******";
+/** A value of which Proxmox only says that it is there. */
+const NOT_TOLD = "(another value)";
 
 /** One line under a guest: a mark, what it is about, and the rest. */
 interface Line {
@@ -54,6 +56,8 @@ function linesOf(plan: GuestPlan, style: PlanStyle): readonly Line[] {
     ...plan.holds.map((hold) => lineOf("=", `held ${hold.reason}`, escapeText(hold.message), "", style.warning)),
     ...plan.deferred.map((deferred) => lineOf("!", deferred.key, deferredText(deferred), noteOf(`deferred: ${deferred.reason}`), style.warning)),
     ...plan.restartPending.map((field) => lineOf(".", field.key, pendingText(field), noteOf("waits for a restart"), style.faint)),
+    ...plan.drivePending.map((field) => lineOf(".", field.key, driveText(field), noteOf(waitsForDrive(plan)), style.faint)),
+    ...(plan.driveUnknown === "" ? [] : [lineOf("?", "cloud-init", escapeText(`what the drive holds is not known: ${plan.driveUnknown}`), "", style.faint)]),
   ];
 }
 
@@ -90,12 +94,28 @@ function actionLines(action: Action, style: PlanStyle, note: string): readonly L
 }
 
 function changeLine(change: FieldChange, style: PlanStyle, note: string): Line {
-  const notes = noteOf(change.applies === "next restart" ? "applies at next restart" : "", note);
+  const notes = noteOf(APPLIES_NOTE[change.applies], note);
   if (isSecretKey(change.key)) return lineOf("~", change.key, `${MASK} → ${change.send === undefined ? ABSENT : MASK}`, notes, style.changed);
   const [found, wanted] = excerpts(valueText(change.foundRaw), valueText(change.send));
   if (change.change === "delete") return lineOf("-", change.key, `${found} → ${ABSENT}`, notes, style.removed);
   if (change.foundRaw === undefined) return lineOf("+", change.key, wanted, notes, style.added);
   return lineOf("~", change.key, `${found} → ${wanted}`, notes, style.changed);
+}
+
+const APPLIES_NOTE: Readonly<Record<FieldChange["applies"], string>> = {
+  now: "",
+  "next restart": "applies at next restart",
+  "next cloud-init drive": "waits for a regenerated cloud-init drive",
+};
+
+function waitsForDrive({ guest }: GuestPlan): string {
+  return `waits for a regenerated cloud-init drive: the next start, or qm cloudinit update ${guest.vmid}`;
+}
+
+function driveText(field: DrivePendingField): string {
+  if (isSecretKey(field.key)) return `${MASK} → ${MASK}`;
+  const [onDrive, wanted] = excerpts(field.isTold ? valueText(field.onDrive) : NOT_TOLD, valueText(field.configured));
+  return `${onDrive} → ${wanted}`;
 }
 
 function pendingText(field: PendingField): string {

@@ -1,4 +1,5 @@
 import type { ObservedGuest } from "../guest/observed.ts";
+import { balloonChanges } from "./balloon.ts";
 import { isNetworkKey } from "./keys.ts";
 import type { Action, Deferred, FieldChange } from "./types.ts";
 
@@ -11,7 +12,8 @@ import type { Action, Deferred, FieldChange } from "./types.ts";
  *  2. all NICs. Their hot-plug may fail half-way and fail the call with it, which then must not put
  *     the outcome of other keys in doubt. One call for all: a NIC that fails stays pending by itself
  *     and does not stop its neighbours;
- *  3. a boot order that names a NIC which only step 2 creates: Proxmox refuses unknown devices.
+ *  3. a boot order that names a NIC which only step 2 creates: Proxmox refuses unknown devices; and memory or
+ *     balloon where the other one is deleted in step 1, which the check does not see (balloon.ts).
  * All carry the digest of the read they were computed from; the engine reads and plans again after
  * each, so a later one is only ever sent as a first one.
  */
@@ -26,13 +28,15 @@ const BOOT_KEY = "boot";
 export function configRequests(observed: ObservedGuest, changes: readonly FieldChange[]): ConfigRequests {
   if (changes.length === 0) return { actions: [], deferred: [] };
   const unknownDevice = firstUnknownBootDevice(observed, changes);
-  const possible = unknownDevice === undefined ? changes : changes.filter((change) => !isBoot(observed, change));
+  const balloon = balloonChanges(observed, changes);
+  const impossible = new Set(balloon.deferred.map(({ key }) => key));
+  const possible = changes.filter((change) => !impossible.has(change.key) && (unknownDevice === undefined || !isBoot(observed, change)));
   const network = possible.filter((change) => isNetworkKey(change.key));
-  const late = possible.filter((change) => isBoot(observed, change) && namesNewDevice(change, network));
+  const late = possible.filter((change) => balloon.late.includes(change) || (isBoot(observed, change) && namesNewDevice(change, network)));
   const plain = possible.filter((change) => !network.includes(change) && !late.includes(change));
   return {
     actions: [plain, network, late].filter((group) => group.length > 0).map((group) => setConfig(observed, group)),
-    deferred: unknownDevice === undefined ? [] : changes.filter((change) => isBoot(observed, change)).map((change) => unbootable(change, unknownDevice)),
+    deferred: [...balloon.deferred, ...(unknownDevice === undefined ? [] : changes.filter((change) => isBoot(observed, change)).map((change) => unbootable(change, unknownDevice)))],
   };
 }
 

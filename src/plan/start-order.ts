@@ -23,8 +23,7 @@ export interface RecentStart extends Omit<StartCandidate, "isReady"> {
 
 export type StartTurn =
   | { readonly mayStart: true }
-  /** `retryAfterMs`: when a delay is all that stands in the way; undefined when another guest's start is. */
-  | { readonly mayStart: false; readonly reason: string; readonly retryAfterMs: number | undefined };
+  | { readonly mayStart: false; readonly reason: string };
 
 const MS_PER_SECOND = 1000;
 const LAST = Number.MAX_SAFE_INTEGER;
@@ -44,7 +43,7 @@ export function mayStart(
   const lower = ahead.filter((candidate) => orderOf(candidate) < orderOf(own));
   // A neighbour of the same order only keeps others waiting when it fills the line or has a delay to be kept.
   const blocking = lower[0] ?? ahead.find((candidate) => candidate.upSeconds > 0) ?? (ahead.length >= concurrent ? ahead[0] : undefined);
-  if (blocking !== undefined) return { mayStart: false, reason: `guest ${blocking.vmid} starts first`, retryAfterMs: undefined };
+  if (blocking !== undefined) return { mayStart: false, reason: `guest ${blocking.vmid} starts first` };
   return delay ?? { mayStart: true };
 }
 
@@ -56,7 +55,7 @@ function longestDelay(own: StartCandidate, recent: readonly RecentStart[], nowMs
   }
   if (latest === undefined) return undefined;
   const reason = `guest ${latest.vmid} asks for a delay, ${Math.ceil(latest.leftMs / MS_PER_SECOND)} s of it are left`;
-  return { mayStart: false, reason, retryAfterMs: latest.leftMs };
+  return { mayStart: false, reason };
 }
 
 type Place = Pick<StartCandidate, "vmid" | "order">;

@@ -1,5 +1,6 @@
 import type { GuestKey } from "../guest/key.ts";
 import type { NormalForm } from "../normalize/types.ts";
+import type { Applies } from "./hot-applied.ts";
 
 /**
  * What would be done to a guest and why. Pure data: made by plan/, judged by gate/, executed by
@@ -17,8 +18,8 @@ export interface FieldChange {
   readonly foundRaw: string | undefined;
   /** The text to send for "set"; undefined for "delete". */
   readonly send: string | undefined;
-  /** "now", or "next restart" when Proxmox will hold the change back while the guest runs. */
-  readonly applies: "now" | "next restart";
+  /** "now", or what the change waits for while the guest runs. */
+  readonly applies: Applies;
 }
 
 /** An act that is planned. Order within a guest is the order of the list. */
@@ -82,6 +83,17 @@ export interface PendingField {
   readonly pending: string | undefined;
 }
 
+/**
+ * A declared value that the configuration has and the guest's cloud-init drive has not: the guest sees it
+ * once the drive was written anew. `onDrive` undefined: the drive has none, or Proxmox does not tell which.
+ */
+export interface DrivePendingField {
+  readonly key: string;
+  readonly onDrive: string | undefined;
+  readonly isTold: boolean;
+  readonly configured: string | undefined;
+}
+
 /** How a guest stands as a whole. */
 export const GUEST_STANDINGS = [
   "managed", // enforce, present, readable
@@ -106,6 +118,9 @@ export interface GuestPlan {
   readonly deferred: readonly Deferred[];
   readonly holds: readonly Hold[];
   readonly restartPending: readonly PendingField[];
+  readonly drivePending: readonly DrivePendingField[];
+  /** Why it is not known what the cloud-init drive holds; empty when it is, or when it does not matter. */
+  readonly driveUnknown: string;
   /** For standings that need a word: where it is, why it cannot be read. */
   readonly message: string;
 }

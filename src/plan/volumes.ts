@@ -1,4 +1,5 @@
 import { formatGuestKey, type GuestKey, type GuestKind } from "../guest/key.ts";
+import { parseProperties, valueOf } from "../normalize/property-string.ts";
 import { parseSize } from "../normalize/sizes.ts";
 import type { Deferred, FieldChange } from "./types.ts";
 
@@ -27,7 +28,7 @@ export function deferVolume(guest: GuestKey, change: FieldChange): Deferred {
 
 function describe(guest: GuestKey, change: FieldChange): string {
   if (change.send === undefined) {
-    return `data lies behind it; removing it may destroy the volume ${(change.foundRaw ?? "").split(",")[0]}, which is never done by itself; remove it in Proxmox if that is meant`;
+    return `data lies behind it; removing it may destroy the volume ${volumeOf(change.foundRaw)}, which is never done by itself; remove it in Proxmox if that is meant`;
   }
   if (change.foundRaw === undefined) return `${formatGuestKey(guest)} does not have it, and volumes are not added by this version; add it in Proxmox`;
   const growth = growthOf(change);
@@ -36,6 +37,12 @@ function describe(guest: GuestKey, change: FieldChange): string {
     return `it is smaller than declared (${growth.fromGib} of ${growth.toGib} GiB) and growing is not done by this version; "${command} ${guest.vmid} ${change.key} ${growth.toGib}G" grows it`;
   }
   return `expected ${change.declared ?? "nothing"}, found ${change.found ?? "nothing"}; volumes and their options are not changed by this version, do it in Proxmox`;
+}
+
+/** The volume's name, wherever in the value it stands. */
+function volumeOf(found = ""): string {
+  const properties = parseProperties(found, "volume") ?? [];
+  return valueOf(properties, "volume") ?? valueOf(properties, "file") ?? found;
 }
 
 /** From and to what size the volume would grow; undefined when it would not. */

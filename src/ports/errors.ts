@@ -19,7 +19,6 @@ export const ERROR_CODES = [
   "desired.reserved",
   "desired.empty",
   "desired.too_large",
-  "desired.conflict",
   // proxmox/ (ports/proxmox-api.ts says what each means for a mutation)
   "proxmox.locked",
   "proxmox.lock_timeout",
@@ -69,6 +68,7 @@ export const ERROR_CODES = [
   "server.port_taken",
   "server.cannot_listen",
   "command.usage",
+  "command.interrupted",
   // install/
   "install.failed",
   // doctor/

@@ -1,5 +1,5 @@
 import type { Fault } from "./errors.ts";
-import type { GuestConfig, HaStatus, RunState } from "../guest/observed.ts";
+import type { DriveChange, GuestConfig, HaStatus, RunState } from "../guest/observed.ts";
 import type { GuestKey, GuestKind } from "../guest/key.ts";
 import type { PveVersion, TagStyle } from "../guest/host-facts.ts";
 
@@ -61,6 +61,8 @@ export interface GuestListEntry extends GuestKey {
   readonly runState: "running" | "stopped" | "unknown";
   readonly isTemplate: boolean;
   readonly lock: string | undefined;
+  /** Why the row could not be read; then only kind and vmid are to be believed. */
+  readonly problem?: string;
 }
 
 /** status/current: the truth about one guest's run state, right before a power act. */
@@ -136,6 +138,11 @@ export interface ProxmoxApi {
   listGuests(kind: GuestKind): Promise<ProxmoxResult<readonly GuestListEntry[]>>;
   /** One GET of /pending: both views, the digest and the lock. */
   readConfig(guest: GuestKey): Promise<ProxmoxResult<GuestConfig>>;
+  /**
+   * Which values the VM's cloud-init drive does not hold yet. `digest`: of the configuration just read,
+   * which the answer is a part of; while it stays the same nothing is asked again.
+   */
+  readCloudInitDrive(guest: GuestKey, digest: string): Promise<ProxmoxResult<readonly DriveChange[]>>;
   readStatus(guest: GuestKey): Promise<ProxmoxResult<GuestStatus>>;
   listTasks(query: TaskQuery): Promise<ProxmoxResult<readonly TaskRecord[]>>;
   taskState(upid: Upid): Promise<ProxmoxResult<TaskState>>;

@@ -7,17 +7,18 @@
 import * as v from "valibot";
 import type { GuestKey, GuestKind } from "../guest/key.ts";
 import { parsePveVersion, type PveVersion, type TagStyle } from "../guest/host-facts.ts";
-import type { GuestConfig } from "../guest/observed.ts";
+import type { DriveChange, GuestConfig } from "../guest/observed.ts";
 import type { Clock } from "../ports/clock.ts";
 import { fail, ok, type Result } from "../ports/errors.ts";
 import type { FileSystem } from "../ports/file-system.ts";
 import type { Log } from "../ports/log.ts";
 import type {
-  ClusterNode, Delivery, GuestListEntry, GuestStatus, HaResource, LocatedGuest, MutatingRequest, MutationAnswer, ProxmoxApi, ProxmoxInspection, ProxmoxResult,
+  ClusterNode, Delivery, GuestListEntry, GuestStatus, HaResource, LocatedGuest, MutatingRequest, MutationAnswer, ProxmoxApi, ProxmoxFault, ProxmoxInspection, ProxmoxResult,
   TaskQuery, TaskRecord, TaskState, Upid,
 } from "../ports/proxmox-api.ts";
 import type { Random } from "../ports/random.ts";
 import { classifyAnswer, isSuccess } from "./classify.ts";
+import { driveChanges, DriveMemory } from "./cloud-init-drive.ts";
 import { guestStatus, listEntry, taskRecord } from "./decode.ts";
 import { guestPath, nodePath, type Parameters } from "./encode.ts";
 import { describeRequest, type ApiRequest } from "./exchange.ts";
@@ -26,7 +27,7 @@ import { buildGuestConfig } from "./guest-config.ts";
 import { haResourceOf } from "./host-formats.ts";
 import { mutation } from "./mutation.ts";
 import {
-  clusterGuestsSchema, clusterOptionsSchema, clusterStatusSchema, guestListSchema, guestStatusSchema, haResourcesSchema, mutationSchema,
+  cloudInitSchema, clusterGuestsSchema, clusterOptionsSchema, clusterStatusSchema, guestListSchema, guestStatusSchema, haResourcesSchema, mutationSchema,
   nodeListSchema, pendingSchema, permissionsSchema, taskListSchema, taskLogSchema, taskStatusSchema, versionSchema,
 } from "./schemas.ts";
 import { tagStyleOfOptions } from "./tag-style.ts";
@@ -75,6 +76,7 @@ type Schema = v.BaseSchema<unknown, unknown, v.BaseIssue<unknown>>;
 class ProxmoxClient implements ProxmoxApi, ProxmoxInspection {
   readonly #transport: Transport;
   readonly #node: string;
+  readonly #drives = new DriveMemory();
 
   constructor(transport: Transport, node: string) {
     this.#transport = transport;
@@ -100,6 +102,16 @@ class ProxmoxClient implements ProxmoxApi, ProxmoxInspection {
     if (!read.ok) return read;
     const config = buildGuestConfig(read.value);
     return config === undefined ? fail(unexpected(`GET ${path}`, "a row with the digest, found none")) : ok(config);
+  }
+
+  async readCloudInitDrive(guest: GuestKey, digest: string): Promise<ProxmoxResult<readonly DriveChange[]>> {
+    const known = this.#drives.recall(guest, digest);
+    if (known !== undefined) return ok(known);
+    const read = await this.#get(guestPath(this.#node, guest, "cloudinit"), cloudInitSchema);
+    if (!read.ok) return read;
+    const changes = driveChanges(read.value);
+    this.#drives.remember(guest, digest, changes);
+    return ok(changes);
   }
 
   async readStatus(guest: GuestKey): Promise<ProxmoxResult<GuestStatus>> {
@@ -170,7 +182,7 @@ class ProxmoxClient implements ProxmoxApi, ProxmoxInspection {
     const request: ApiRequest = { method: "GET", path: "/version" };
     const sent = await this.#transport.send(request);
     if (!sent.ok) return sent;
-    if (!isSuccess(sent.value.status)) return fail(classifyAnswer(sent.value, describeRequest(request)));
+    if (!isSuccess(sent.value.status)) return fail(this.#transport.redacted(classifyAnswer(sent.value, describeRequest(request))));
     const toldMs = Date.parse(sent.value.date ?? "");
     return ok(Number.isNaN(toldMs) ? null : toldMs);
   }
@@ -204,16 +216,17 @@ class ProxmoxClient implements ProxmoxApi, ProxmoxInspection {
   /** `ifUnreadable`: what an answer of 200 that cannot be read says about delivery. For a mutation it may hold a UPID. */
   async #request<S extends Schema>(request: ApiRequest, schema: S, ifUnreadable: Delivery): Promise<ProxmoxResult<Envelope<v.InferOutput<S>>>> {
     const where = describeRequest(request);
+    const refuse = (fault: ProxmoxFault) => fail(this.#transport.redacted(fault));
     const sent = await this.#transport.send(request);
-    if (!sent.ok) return sent;
+    if (!sent.ok) return refuse(sent.error);
     const { status, body } = sent.value;
-    if (!isSuccess(status)) return fail(classifyAnswer(sent.value, where));
+    if (!isSuccess(status)) return refuse(classifyAnswer(sent.value, where));
     const envelope = readEnvelope(body);
-    if (envelope === undefined) return fail(unexpected(where, `a JSON object with "data", found ${describeBody(body)}`, ifUnreadable, status));
+    if (envelope === undefined) return refuse(unexpected(where, `a JSON object with "data", found ${describeBody(body)}`, ifUnreadable, status));
     const data = v.safeParse(schema, envelope["data"]);
     if (data.success) return ok({ data: data.output, total: envelope["total"] });
     const [issue] = data.issues;
-    return fail(unexpected(where, `at data${dotted(issue)}: ${issue.message}`, ifUnreadable, status));
+    return refuse(unexpected(where, `at data${dotted(issue)}: ${issue.message}`, ifUnreadable, status));
   }
 }
 

@@ -8,9 +8,9 @@ import { cleanText, unreachableFault, untrustedFault } from "./faults.ts";
 import { describeMismatch, distrust, type Trust, type TrustSource } from "./trust.ts";
 
 /** A host on the same machine or LAN answers in milliseconds; a lost SYN is sent again after 1 s and 3 s. */
-const TCP_CONNECT_TIMEOUT_MS = 5_000;
+export const TCP_CONNECT_TIMEOUT_MS = 5_000;
 /** 3–4 ms on an idle node; a pveproxy whose workers are all busy may take seconds to accept. */
-const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+export const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 
 export interface Endpoint {
   readonly host: string;

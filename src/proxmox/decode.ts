@@ -1,22 +1,31 @@
+import * as v from "valibot";
 import type { InferOutput } from "valibot";
 import type { GuestKind } from "../guest/key.ts";
 import type { HaStatus, RunState } from "../guest/observed.ts";
 import type { GuestListEntry, GuestStatus, TaskRecord } from "../ports/proxmox-api.ts";
 import { cleanText } from "./faults.ts";
-import type { guestListSchema, guestStatusSchema, taskListSchema } from "./schemas.ts";
+import { guestRowSchema, type guestListSchema, type guestStatusSchema, type taskListSchema } from "./schemas.ts";
 import { parseUpid } from "./upid.ts";
 
-/** One row of a node's guest list. */
-export function listEntry(kind: GuestKind, row: InferOutput<typeof guestListSchema>[number]): GuestListEntry {
+/** One row of a node's guest list; `problem` says what is wrong with one that is not as it must be. */
+export function listEntry(kind: GuestKind, listed: InferOutput<typeof guestListSchema>[number]): GuestListEntry {
+  const { vmid } = listed;
+  const parsed = v.safeParse(guestRowSchema, listed);
+  if (!parsed.success) return { kind, vmid, name: undefined, runState: "unknown", isTemplate: false, lock: undefined, problem: problemOf(parsed.issues[0]) };
+  const row = parsed.output;
   const { status } = row;
   return {
     kind,
-    vmid: row.vmid,
+    vmid,
     name: row.name ?? undefined,
     runState: status === "running" || status === "stopped" ? status : "unknown",
     isTemplate: row.template === true,
     lock: row.lock ?? undefined,
   };
+}
+
+function problemOf(issue: v.BaseIssue<unknown>): string {
+  return cleanText(`${v.getDotPath(issue) ?? "row"}: ${issue.message}`);
 }
 
 /** The answer of status/current. */

@@ -8,7 +8,7 @@ import { cleanText, noAnswerFault, unexpectedAnswerFault, unreachableFault } fro
 import { ConnectError, type VerifiedAgent } from "./verified-agent.ts";
 
 /** A list of 10,000 guests is 2–3 MB, their tasks and logs less; beyond this it is not an answer, it is an attack or a fault. */
-const ANSWER_SIZE_MAX_BYTES = 32 * 1024 * 1024;
+export const ANSWER_SIZE_MAX_BYTES = 32 * 1024 * 1024;
 
 /** Everything of Proxmox's API is below this. */
 const API_ROOT = "/api2/json";

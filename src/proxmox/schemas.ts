@@ -27,15 +27,15 @@ const optionalText = v.optional(v.nullish(looseText));
 
 export const versionSchema = v.object({ version: v.string() });
 
-export const guestListSchema = v.array(
-  v.object({
-    vmid: looseInteger,
-    status: optionalText,
-    name: optionalText,
-    template: v.optional(looseFlag),
-    lock: optionalText,
-  }),
-);
+/** Rows are read one by one: the rest of one that cannot be read must not hide the others. */
+export const guestListSchema = v.array(v.looseObject({ vmid: looseInteger }));
+
+export const guestRowSchema = v.object({
+  status: optionalText,
+  name: optionalText,
+  template: v.optional(looseFlag),
+  lock: optionalText,
+});
 
 /** Values other than text and numbers (the raw `lxc` list) cannot be written over the API and are left out by the reader. */
 export const pendingSchema = v.array(
@@ -46,6 +46,9 @@ export const pendingSchema = v.array(
     delete: v.optional(v.unknown()),
   }),
 );
+
+/** GET /qemu/VMID/cloudinit: `value` is on the drive, `pending` is not yet, `delete` is there still. */
+export const cloudInitSchema = v.array(v.object({ key: v.string(), value: optionalText, pending: optionalText, delete: v.optional(looseFlag) }));
 
 export const guestStatusSchema = v.object({
   status: optionalText,

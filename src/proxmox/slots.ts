@@ -2,7 +2,7 @@
  * Callers that may wait for a slot at once. More than the guests of one host (10,000), so that a resync which asks
  * for all of them at once fits; a bound all the same, so that a stuck Proxmox cannot fill the memory.
  */
-const WAITING_MAX = 16_384;
+export const WAITING_REQUESTS_MAX = 16_384;
 
 interface Waiter {
   readonly start: () => void;
@@ -28,7 +28,7 @@ export class Slots {
       this.#free--;
       return Promise.resolve("acquired");
     }
-    if (this.#waiting >= WAITING_MAX) return Promise.resolve("full");
+    if (this.#waiting >= WAITING_REQUESTS_MAX) return Promise.resolve("full");
     return new Promise((resolve) => {
       const giveUp = (): void => {
         waiter.isGone = true;

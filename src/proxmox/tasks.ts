@@ -5,12 +5,12 @@ import type { ProxmoxApi, ProxmoxFault, TaskState, TaskVerdict, Upid } from "../
 /** First wait; starts and shutdowns of containers end within it. */
 const POLL_INTERVAL_MIN_MS = 100;
 /** Longest wait: a task of minutes costs one request every 2 s. */
-const POLL_INTERVAL_MAX_MS = 2_000;
+export const TASK_POLL_INTERVAL_MAX_MS = 2_000;
 const POLL_INTERVAL_GROWTH = 1.5;
 /** A task can be unknown for a moment after its UPID was given (docs/proxmox.md, "Transport and API behaviour"). */
 const NEW_TASK_GRACE_MS = 5_000;
 /** Answers in a row that make no sense, before the task counts as unreadable. */
-const ODD_ANSWERS_MAX = 5;
+export const TASK_ODD_ANSWERS_MAX = 5;
 
 /** How waiting for a task ended. Only "finished" says anything about the task's outcome. */
 export type TaskEnd =
@@ -35,13 +35,13 @@ export async function awaitTask(api: Pick<ProxmoxApi, "taskState">, upid: Upid, 
   const { clock, timeoutMs, signal } = options;
   const startedMs = clock.monotonic();
   let oddAnswers = 0;
-  for (let waitMs = POLL_INTERVAL_MIN_MS; ; waitMs = Math.min(waitMs * POLL_INTERVAL_GROWTH, POLL_INTERVAL_MAX_MS)) {
+  for (let waitMs = POLL_INTERVAL_MIN_MS; ; waitMs = Math.min(waitMs * POLL_INTERVAL_GROWTH, TASK_POLL_INTERVAL_MAX_MS)) {
     if (signal?.aborted === true) return { type: "aborted" };
     const read = await api.taskState(upid);
     const elapsedMs = clock.monotonic() - startedMs;
     if (read.ok && !read.value.isRunning) return { type: "finished", verdict: read.value.verdict, exit: read.value.exit };
     if (read.ok) oddAnswers = 0;
-    else if (!canWaitOut(read.error, elapsedMs) && (isFinal(read.error) || ++oddAnswers >= ODD_ANSWERS_MAX)) return { type: "unreadable", error: read.error };
+    else if (!canWaitOut(read.error, elapsedMs) && (isFinal(read.error) || ++oddAnswers >= TASK_ODD_ANSWERS_MAX)) return { type: "unreadable", error: read.error };
     if (elapsedMs >= timeoutMs) return read.ok ? { type: "timed_out" } : { type: "unreadable", error: read.error };
     await clock.sleep(Math.min(waitMs, timeoutMs - elapsedMs), signal);
   }

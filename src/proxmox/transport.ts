@@ -12,7 +12,7 @@ import type { TrustSource } from "./trust.ts";
 import { VerifiedAgent } from "./verified-agent.ts";
 
 /** First try included. A restart of pveproxy takes about a second; longer outages are the caller's backoff's business. */
-const READ_ATTEMPTS_MAX = 3;
+export const READ_ATTEMPTS_MAX = 3;
 const READ_RETRY_DELAY_MS = 150;
 /** The proxy's own failures and "busy": asking again may reach another worker. */
 const RETRIED_STATUSES = new Set([503, 595, 596, 599]);
@@ -22,9 +22,14 @@ const RETRIED_STATUSES = new Set([503, 595, 596, 599]);
  */
 const TIME_LEFT_MIN_FRACTION = 0.25;
 /** Proxmox refuses larger ones with a 501 that does not say why. */
-const BODY_SIZE_MAX_BYTES = 512 * 1024;
+export const BODY_SIZE_MAX_BYTES = 512 * 1024;
 /** What a token looks like; also keeps anything out of the header that could end it. */
 const TOKEN = /^[^\s!=]+@[^\s!=]+![^\s!=]+=[\x21-\x7e]+$/;
+
+/** A Proxmox secret is a UUID; shorter words would be taken out of messages that have nothing to do with them. */
+const SECRET_LENGTH_MIN = 8;
+/** What stands where the secret was. */
+const REDACTED = "******";
 
 /** One HTTP request, for metrics. `code` is the status, or the last word of the fault's code. */
 export interface RequestMeasure {
@@ -88,6 +93,12 @@ export class Transport {
     }
   }
 
+  /** A fault without this token's secret, should a server (or a proxy before it) have echoed it. */
+  redacted(fault: ProxmoxFault): ProxmoxFault {
+    const secret = this.#token?.slice(this.#token.indexOf("=") + 1) ?? "";
+    return secret.length < SECRET_LENGTH_MIN || !JSON.stringify(fault).includes(secret) ? fault : withoutSecret(fault, secret);
+  }
+
   /** Ends every request, waiting or running, and closes the connections. */
   close(): void {
     this.#closing.abort();
@@ -139,6 +150,8 @@ export class Transport {
       if (request.method !== "GET" || attempt >= READ_ATTEMPTS_MAX || !isWorthRetrying(result) || signal.aborted) return result;
       // A connection that the server had closed says nothing about the server: ask again at once.
       if (result.isStale !== true) await this.#options.clock.sleep(this.#retryDelayMs(attempt), signal);
+      // The time was up meanwhile: what went wrong says more than "no connection in time" would.
+      if (signal.aborted) return result;
     }
   }
 
@@ -160,6 +173,23 @@ export class Transport {
 function isWorthRetrying(result: Exchanged): boolean {
   if (result.ok) return RETRIED_STATUSES.has(result.value.status);
   return result.error.code === "proxmox.unreachable" || result.error.code === "proxmox.no_answer";
+}
+
+function withoutSecret(fault: ProxmoxFault, secret: string): ProxmoxFault {
+  const clean = (text: string): string => text.replaceAll(secret, REDACTED);
+  // What caused it may say it again.
+  const shown = { ...fault, cause: undefined };
+  const message = clean(fault.message);
+  switch (shown.code) {
+    case "proxmox.bad_parameter":
+      return { ...shown, message, parameters: Object.fromEntries(Object.entries(shown.parameters).map(([name, problem]) => [clean(name), clean(problem)])) };
+    case "proxmox.forbidden":
+      return { ...shown, message, missing: clean(shown.missing) };
+    case "proxmox.locked":
+      return { ...shown, message, lock: clean(shown.lock) };
+    default:
+      return { ...shown, message };
+  }
 }
 
 function oversize(request: ApiRequest, where: string): ProxmoxFault | undefined {

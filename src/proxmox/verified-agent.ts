@@ -10,7 +10,7 @@ import type { TrustSource } from "./trust.ts";
 /** pveproxy closes a connection that has been idle for 5 s; it is given up well before, so that it is not used while it dies. */
 const IDLE_CONNECTION_MS = 3_000;
 /** pveproxy ends a connection after 100 requests. */
-const REQUESTS_A_CONNECTION_MAX = 90;
+export const REQUESTS_A_CONNECTION_MAX = 90;
 
 /** Carries a fault of connecting through Node's callback: nothing of the request was written. */
 export class ConnectError extends Error {

@@ -5,6 +5,7 @@ import { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import type { Pause } from "./pauses.ts";
 import { ReadCycle } from "./read-cycle.ts";
+import { judgeRestored } from "./restored.ts";
 import { RevisionGate } from "./revision.ts";
 import { RevisionJudge } from "./revision-judge.ts";
 import type { SelftestReport } from "./selftest.ts";
@@ -43,6 +44,7 @@ export class Engine {
   #snapshot: HostSnapshot | undefined;
   #facts: HostFacts | undefined;
   #isFirstReadDone = false;
+  #isRestoreJudged = false;
   #isDesiredDue = true;
   #isResyncDue = true;
   #lastResyncMs = Number.NEGATIVE_INFINITY;
@@ -108,6 +110,8 @@ export class Engine {
         await this.#deps.clock.sleep(ONCE_PROGRESS_MS, this.#stopWaiting.signal);
         onProgress();
       }
+      // A corrupt journal takes no outcome: what is open stays open, however long it is waited for.
+      if (this.#deps.journal.health().state === "corrupt") return;
       const isOver = this.#deps.clock.monotonic() >= deadlineMs || this.#stopActing.signal.aborted;
       if (isOver || !this.#runner.hasUnfinished()) return;
       await this.#deps.clock.sleep(ONCE_RECHECK_MS, this.#stopActing.signal);
@@ -197,6 +201,11 @@ export class Engine {
     return this.#runner.backoffCount();
   }
 
+  /** Config keys that Proxmox refused and that are set aside. */
+  refusedKeyCount(): number {
+    return this.#runner.refusedKeyCount();
+  }
+
   async #run(): Promise<void> {
     const { clock, log } = this.#deps;
     while (!this.#stopActing.signal.aborted) {
@@ -262,10 +271,19 @@ export class Engine {
     }
     this.#isFirstReadDone = true;
     this.#conditions.firstReadDone();
+    if (isResync) await this.#judgeRestored();
+    if (isResync) this.#runner.resyncBegins();
     if (state !== undefined) this.#wakeGuests([...state.guests.keys()], isResync, changed);
     this.#wakeOpenOperations(isResync, changed);
     if (isResync) this.#runner.restoreSelftests();
     if (isResync) this.#resynced();
+  }
+
+  /** Before anything is done that rests on the journal's knowing all. */
+  async #judgeRestored(): Promise<void> {
+    if (this.#isRestoreJudged) return;
+    const { api, journal, tokenUser, log } = this.#deps;
+    this.#isRestoreJudged = await judgeRestored({ api, journal, tokenUser: tokenUser(), log });
   }
 
   #resynced(): void {

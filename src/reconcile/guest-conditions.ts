@@ -2,7 +2,7 @@ import type { ConditionMoment, ConditionStatus, GuestConditionType, GuestReason 
 import type { ConditionTracker } from "../conditions/tracker.ts";
 import type { DesiredGuest } from "../desired/model.ts";
 import { isSecretKey } from "../plan/keys.ts";
-import type { Action, GuestPlan } from "../plan/types.ts";
+import type { Action, DrivePendingField, GuestPlan } from "../plan/types.ts";
 import { unreachable } from "../ports/errors.ts";
 
 /**
@@ -115,9 +115,20 @@ function outcomeUnknownOf(outcome: GuestOutcome): Verdict<"OutcomeUnknown"> {
 }
 
 function restartPendingOf(plan: GuestPlan): Verdict<"RestartPending"> {
-  if (plan.restartPending.length === 0) return { status: "False", reason: "NothingPending", message: "" };
-  const fields = plan.restartPending.map((field) => isSecretKey(field.key) ? field.key : `${field.key} ${field.running ?? "absent"} → ${field.pending ?? "absent"}`);
-  return { status: "True", reason: "PendingValues", message: `applies at the next restart: ${fields.join("; ")}` };
+  const { restartPending, drivePending } = plan;
+  const fields = restartPending.map((field) => (isSecretKey(field.key) ? field.key : `${field.key} ${field.running ?? "absent"} → ${field.pending ?? "absent"}`));
+  const drive = drivePending.length === 0 ? "" : `waits for a regenerated cloud-init drive: ${drivePending.map(describeDriveField).join("; ")}`;
+  if (fields.length > 0) {
+    const restart = `applies at the next restart: ${fields.join("; ")}`;
+    return { status: "True", reason: "PendingValues", message: drive === "" ? restart : `${restart}; ${drive}` };
+  }
+  if (drive !== "") return { status: "True", reason: "CloudInitDrive", message: drive };
+  return { status: "False", reason: "NothingPending", message: "" };
+}
+
+function describeDriveField({ key, onDrive, isTold, configured }: DrivePendingField): string {
+  if (isSecretKey(key) || !isTold) return key;
+  return `${key} ${onDrive ?? "absent"} → ${configured ?? "absent"}`;
 }
 
 /** "cores 2 → 4; start; deferred: args (root_only)": what is not as declared, in one line. Empty when nothing is. */
@@ -144,6 +155,6 @@ function actsOf(plan: GuestPlan | undefined): readonly Action[] {
 function describeAction(action: Action): readonly string[] {
   if (action.type !== "set_config") return [action.type];
   return action.changes.map((change) =>
-    isSecretKey(change.key) ? `${change.key} differs` : `${change.key} ${change.found ?? "absent"} → ${change.declared ?? "absent"}`,
+    isSecretKey(change.key) ? `${change.key} differs` : `${change.key} ${change.foundRaw ?? "absent"} → ${change.send ?? "absent"}`,
   );
 }

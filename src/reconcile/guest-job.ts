@@ -2,7 +2,7 @@ import type { DesiredGuest } from "../desired/model.ts";
 import { actionDigest } from "../gate/action-digest.ts";
 import type { ApprovedAction } from "../gate/types.ts";
 import { formatGuestKey, type GuestKey } from "../guest/key.ts";
-import type { ObservedGuest } from "../guest/observed.ts";
+import type { ObservedGuest, RunState } from "../guest/observed.ts";
 import type { Operation } from "../journal/types.ts";
 import type { Release } from "../lanes/limiter.ts";
 import type { GuestSituation } from "../plan/input.ts";
@@ -12,22 +12,32 @@ import { unreachable } from "../ports/errors.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxmoxApi, ProxmoxFault } from "../ports/proxmox-api.ts";
 import { act, journalGuest, type ActDeps, type ActResult } from "./act.ts";
+import { FieldTrial } from "./field-trial.ts";
 import type { GuestOutcome, ReconcileResult } from "./guest-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import { isPowerAct, lookAtGuest, type Look } from "./look.ts";
+import type { RefusedField, Refusals } from "./refusals.ts";
 import { settleOperation, type SettleDeps } from "./settle.ts";
 
 /** Reads and acts in one reconcile, at most: a guest that needs more is finished by the next pass. */
-const ROUNDS_MAX = 24;
+export const ROUNDS_MAX = 24;
 
 /** Digest conflicts in one reconcile before the guest waits: somebody else is writing all the time. */
-const CONFLICTS_MAX = 5;
+export const CONFLICTS_MAX = 5;
+
+/**
+ * Before the third try of a write whose digest was outdated; doubles each time. The second comes at once: one
+ * edit by somebody else is the usual case. Somebody who keeps writing needs to be let through.
+ */
+const CONFLICT_DELAY_MS = 100;
 
 /** Everything one guest's job needs from the engine; the engine owns what outlives a job. */
 export interface GuestJobContext extends ActDeps {
   readonly api: ProxmoxApi;
   readonly log: Log;
   readonly cache: PlanCache;
+  /** Keys that Proxmox refused; outlives a job. */
+  readonly refusals: Refusals;
   readonly settle: SettleDeps;
   snapshot(): HostSnapshot;
   facts(): HostFacts;
@@ -45,6 +55,10 @@ export interface GuestJobContext extends ActDeps {
   acquireSlot(action: ApprovedAction): Promise<Release | undefined>;
   /** Was something of this guest deferred when it was reconciled last? */
   hadDeferred(vmid: number): boolean;
+  /** Must status/current say whether a guest that the list calls running really runs? */
+  wantsStatus(vmid: number): boolean;
+  /** Told what status/current said. */
+  onStatus(vmid: number, runState: RunState): void;
   isStopping(): boolean;
   /** Told right before something is sent: what differs. */
   onDrift(plan: GuestPlan): void;
@@ -60,11 +74,14 @@ export interface ActBarrier {
 
 /**
  * What a job found and did. `retry`: "backoff" after failures, "soon" when only time is missing,
- * "later" when the guest waits out an earlier failure.
+ * "later" when the guest waits out an earlier failure, "refused" when only keys that Proxmox refused
+ * are left (Refusals says when they are tried again).
  */
 export interface GuestJobOutcome extends GuestOutcome {
-  readonly retry: "none" | "soon" | "backoff" | "later";
+  readonly retry: "none" | "soon" | "backoff" | "later" | "refused";
   readonly fault: ProxmoxFault | undefined;
+  /** Keys that Proxmox refused and that are set aside. */
+  readonly refused: readonly RefusedField[];
   /** The guest as it was read last; undefined when it was not. */
   readonly observed: ObservedGuest | undefined;
 }
@@ -111,7 +128,10 @@ async function settleOpen(context: GuestJobContext, desired: DesiredGuest): Prom
 class GuestRun {
   readonly #context: GuestJobContext;
   #desired: DesiredGuest;
+  /** Digests of power acts that were taken; and of config writes, until they are seen to hold. */
   readonly #done = new Set<string>();
+  readonly #writesDone = new Set<string>();
+  readonly #trial: FieldTrial;
   #slot: { readonly isStart: boolean; readonly release: Release } | undefined;
   #conflicts = 0;
   #acted = false;
@@ -121,6 +141,7 @@ class GuestRun {
   constructor(context: GuestJobContext, desired: DesiredGuest) {
     this.#context = context;
     this.#desired = desired;
+    this.#trial = new FieldTrial(context.refusals, versionText(context));
   }
 
   releaseSlot(): void {
@@ -143,9 +164,11 @@ class GuestRun {
   }
 
   async #rounds(): Promise<GuestJobOutcome> {
-    for (let round = 0; round < ROUNDS_MAX; round++) {
+    for (let round = 0; round < ROUNDS_MAX + this.#trial.suspectCount; round++) {
       this.#desired = this.#context.declaredNow(this.#desired);
       const look = await this.#look();
+      // A write that was seen to hold and is wanted again was undone by somebody, not taken and ignored.
+      if (look.observed !== undefined && look.approved.every((action) => action.type !== "set_config")) this.#writesDone.clear();
       const outcome = await this.#step(look);
       if (outcome !== undefined) return outcome;
     }
@@ -155,10 +178,13 @@ class GuestRun {
   /** One read, and at most one act. Undefined: look again. */
   async #step(look: Look): Promise<GuestJobOutcome | undefined> {
     const action = look.approved[0];
+    const isWrite = action?.type === "set_config";
+    const trouble = isWrite ? undefined : this.#trial.verdict(this.#desired.vmid);
+    if (trouble !== undefined) return this.#outcome(look, "failed", `every key was refused, each sent alone: ${trouble.message}`, "backoff", trouble);
     if (action === undefined || look.observed === undefined) return this.#conclude(look);
     const barrier = this.#context.actBarrier(this.#desired, action);
     if (barrier !== undefined) return this.#outcome(look, barrier.result, barrier.message, barrier.retry);
-    if (this.#done.has(actionDigest(action))) {
+    if (this.#done.has(actionDigest(action)) || this.#writesDone.has(actionDigest(action))) {
       const message = `Proxmox took ${describe(action)} and still reads back differently; not sent again for now`;
       return this.#outcome(look, "failed", message, "backoff");
     }
@@ -169,19 +195,28 @@ class GuestRun {
     const result = await act(this.#context, action, look.observed);
     this.#context.onActed(action, result);
     this.#isSnapshotStale ||= isPowerAct(action);
+    if (result.kind === "conflict") return this.#afterConflict(look);
     return this.#afterAct(look, action, result);
   }
 
-  #afterAct(look: Look, action: ApprovedAction, result: ActResult): GuestJobOutcome | undefined {
+  /** Read and planned again: at once the first time, then a little later each time. */
+  async #afterConflict(look: Look): Promise<GuestJobOutcome | undefined> {
+    this.#conflicts += 1;
+    if (this.#conflicts >= CONFLICTS_MAX) return this.#outcome(look, "failed", "the config keeps changing while it is being written", "backoff");
+    if (this.#conflicts > 1) await this.#context.clock.sleep(CONFLICT_DELAY_MS * 2 ** (this.#conflicts - 2), this.#context.stop);
+    return undefined;
+  }
+
+  #afterAct(look: Look, action: ApprovedAction, result: Exclude<ActResult, { readonly kind: "conflict" }>): GuestJobOutcome | undefined {
     switch (result.kind) {
       case "succeeded":
         this.#acted = true;
-        this.#done.add(actionDigest(action));
+        (isPowerAct(action) ? this.#done : this.#writesDone).add(actionDigest(action));
+        this.#trial.taken(action);
         return undefined;
-      case "conflict":
-        this.#conflicts += 1;
-        return this.#conflicts < CONFLICTS_MAX ? undefined : this.#outcome(look, "failed", "the config keeps changing while it is being written", "backoff");
       case "failed":
+        // A refused write may have been carried out in part: whatever it was about, the guest is read again.
+        if (look.observed !== undefined && this.#trial.refused(action, result.fault, look.observed)) return undefined;
         return this.#outcome(look, "failed", `${describe(action)} failed: ${result.message}`, "backoff", result.fault);
       case "unsettled":
         return this.#outcome(look, "settling", `${describe(action)}: ${result.message}`, "soon");
@@ -218,6 +253,8 @@ class GuestRun {
     // A hold is there only where something is not as declared, be it a run state that no act can reach.
     const hold = look.plan.holds[0];
     if (hold !== undefined) return this.#outcome(look, "held", hold.message, "soon");
+    const refused = this.#context.refusals.of(this.#desired.vmid);
+    if (refused.length > 0) return this.#outcome(look, "failed", describeRefused(refused), "refused");
     if (look.plan.deferred.length > 0) return this.#outcome(look, "deferred", "", "none");
     return this.#outcome(look, this.#acted ? "acted" : "in_sync", "", "none");
   }
@@ -252,8 +289,10 @@ class GuestRun {
     const { api, cache } = this.#context;
     const look = await lookAtGuest({
       api, cache, desired: this.#desired, snapshot, facts: this.#context.facts(), situation: this.#context.situationOf(this.#desired, snapshot),
+      wantsStatus: this.#context.wantsStatus(this.#desired.vmid),
     });
-    if (fault === undefined) return look;
+    if (look.observed !== undefined && look.isStatusRead) this.#context.onStatus(look.observed.vmid, look.observed.runState);
+    if (fault === undefined) return { ...look, approved: this.#trial.admissible(look) };
     return { ...look, approved: [], plan: { ...look.plan, standing: "unreadable", message: fault.message }, fault };
   }
 
@@ -263,6 +302,7 @@ class GuestRun {
       desired: this.#desired,
       plan: look?.plan,
       observed: look?.observed,
+      refused: this.#context.refusals.of(this.#desired.vmid),
       pausedReason: this.#context.situationOf(this.#desired, this.#context.snapshot()).pausedReason,
     };
   }
@@ -273,7 +313,18 @@ async function unsettled(context: GuestJobContext, desired: DesiredGuest, result
   const snapshot = context.snapshot();
   const situation = { ...context.situationOf(desired, snapshot), isActUnsettled: message };
   const { plan, observed } = await lookAtGuest({ api: context.api, cache: context.cache, desired, snapshot, facts: context.facts(), situation });
-  return { result, message, plan, observed, desired, retry: result === "settling" ? "soon" : "none", fault: undefined, pausedReason: situation.pausedReason };
+  return { result, message, plan, observed, desired, refused: context.refusals.of(desired.vmid), retry: result === "settling" ? "soon" : "none", fault: undefined, pausedReason: situation.pausedReason };
+}
+
+function versionText(context: GuestJobContext): string {
+  const { major, minor, patch } = context.facts().pveVersion;
+  return `${major}.${minor}.${patch}`;
+}
+
+/** "Proxmox refuses memory: …": its own words, and what a person can do. */
+function describeRefused(refused: readonly RefusedField[]): string {
+  const each = refused.map(({ key, message }) => `${key}: ${message}`).join("; ");
+  return `Proxmox refuses ${each}. Set aside, the rest is as declared; correct what is declared, or what Proxmox names. Tried again when the guest's config or Proxmox changes, and from time to time`;
 }
 
 function describe(action: ApprovedAction): string {

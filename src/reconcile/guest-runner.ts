@@ -14,6 +14,7 @@ import type { ActResult } from "./act.ts";
 import { ActLimits } from "./act-limits.ts";
 import { recordConditions, recordDrift } from "./guest-conditions.ts";
 import { reconcileGuest, type GuestJobContext, type GuestJobOutcome } from "./guest-job.ts";
+import { Refusals } from "./refusals.ts";
 import { GuestRecords } from "./guest-records.ts";
 import type { HostConditions } from "./host-conditions.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
@@ -24,13 +25,14 @@ import { bareDeclaration, guestKeyOf } from "./settle.ts";
 import { restoreLeftover, runSelftest, type SelftestContext, type SelftestReport } from "./selftest.ts";
 import { markedGuests } from "./selftest-mark.ts";
 import { observeForSettling } from "./settle-observation.ts";
+import { StatusTurns } from "./status-turns.ts";
 import { SettleWindows } from "./settle-windows.ts";
 import { Situations } from "./situations.ts";
 import { UnrecordedActs } from "./unrecorded-acts.ts";
 import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
 
 /** Guests read at the same time by a survey or a burst of wake-ups; the client bounds requests further. */
-const CONCURRENT_LOOKS_MAX = 64;
+export const CONCURRENT_LOOKS_MAX = 64;
 
 /**
  * Ends of a shutdown's task that say nothing about the guest: it was never asked (its file lock was
@@ -65,6 +67,8 @@ export class GuestRunner {
   readonly #world: RunnerWorld;
   readonly #backoff: Backoff;
   readonly #restarts: Restarts;
+  readonly #refusals: Refusals;
+  readonly #statusTurns = new StatusTurns();
   readonly #cache = new PlanCache();
   readonly #looks = new Limiter(CONCURRENT_LOOKS_MAX);
   readonly #limits: ActLimits;
@@ -80,6 +84,7 @@ export class GuestRunner {
     this.#world = world;
     this.#backoff = new Backoff(deps.clock, deps.random);
     this.#restarts = new Restarts(deps.clock);
+    this.#refusals = new Refusals(deps.clock);
     this.#limits = new ActLimits({
       settings, journal: deps.journal, revision: world.revision, stopActing: world.stopActing,
       records: this.#records, backoff: this.#backoff, restarts: this.#restarts,
@@ -100,8 +105,14 @@ export class GuestRunner {
     return this.#records.views();
   }
 
+  /** Guests that failed and wait, those with a refused key included. */
   backoffCount(): number {
-    return this.#backoff.size();
+    return this.#backoff.size() + this.#refusals.vmids().filter((vmid) => !this.#backoff.isKnown(vmid)).length;
+  }
+
+  /** Config keys that Proxmox refused and that are set aside, over all guests. */
+  refusedKeyCount(): number {
+    return this.#refusals.keyCount();
   }
 
   /** Acts that are being sent or awaited. */
@@ -112,7 +123,7 @@ export class GuestRunner {
   /** Does this guest want another look although nothing announced a change? */
   isDue(vmid: number): boolean {
     const record = this.#records.get(vmid);
-    return record === undefined || record.isWaiting || (record.isBackedOff && this.#backoff.isReady(vmid));
+    return record === undefined || record.isWaiting || (record.isBackedOff && this.#backoff.isReady(vmid)) || this.#refusals.isDue(vmid);
   }
 
   isBackedOff(vmid: number): boolean {
@@ -160,9 +171,18 @@ export class GuestRunner {
     }
   }
 
+  /** A resync begins: whose turn is it to be asked whether it really runs? */
+  resyncBegins(): void {
+    const guests = this.#world.snapshot()?.guests;
+    const declared = [...(this.#world.revision.newest()?.guests.values() ?? [])];
+    const running = declared.filter(({ vmid, kind, state }) => kind === "qemu" && state === "running" && guests?.get(vmid)?.runState === "running");
+    this.#statusTurns.begin(running.map(({ vmid }) => vmid));
+  }
+
   /** A person asked for everything to be tried now. */
   forgetBackoffs(): void {
     for (const vmid of this.#records.vmids()) this.#backoff.forget(vmid);
+    for (const vmid of this.#refusals.vmids()) this.#refusals.forget(vmid);
   }
 
   /** Forgets guests that are not declared any more; the first time also those of an engine before this one. */
@@ -173,6 +193,8 @@ export class GuestRunner {
       if (isKept(vmid)) continue;
       this.#records.forget(vmid);
       this.#backoff.forget(vmid);
+      this.#refusals.forget(vmid);
+      this.#statusTurns.forget(vmid);
       this.situations.forget(vmid);
       this.#restarts.forget(vmid);
       this.#deps.tracker.forgetGuest(vmid);
@@ -188,7 +210,7 @@ export class GuestRunner {
     const known = this.#records.get(vmid)?.view;
     if (known?.result === "conflict" && known.message === plan.message && known.guest.kind === kind) return;
     const pausedReason = this.situations.pausedReason(vmid);
-    this.#conclude({ result: "conflict", message: plan.message, plan, desired: bareDeclaration({ kind, vmid }), observed: undefined, retry: "none", fault: undefined, pausedReason }, 0);
+    this.#conclude({ result: "conflict", message: plan.message, plan, desired: bareDeclaration({ kind, vmid }), observed: undefined, refused: [], retry: "none", fault: undefined, pausedReason }, 0);
   }
 
   /** Reads a guest and sends nothing: would it be changed? Unreadable counts as yes. */
@@ -216,7 +238,10 @@ export class GuestRunner {
     if (desired === undefined) return;
     const before = this.#records.get(vmid);
     // Somebody changed the declaration: what failed was another one.
-    if (before !== undefined && !isDeclaredAlike(before.desired, desired)) this.#backoff.forget(vmid);
+    if (before !== undefined && !isDeclaredAlike(before.desired, desired)) {
+      this.#backoff.forget(vmid);
+      this.#refusals.forget(vmid);
+    }
     const release = await this.#looks.acquire(this.#world.stopActing);
     if (release === undefined) return;
     const startedMs = this.#deps.clock.monotonic();
@@ -238,7 +263,7 @@ export class GuestRunner {
     const desired = this.#declared(vmid);
     if (desired === undefined) return;
     const message = "a defect in this program stopped the reconcile; the log has the details";
-    this.#conclude({ result: "failed", message, retry: "backoff", fault: undefined, desired, plan: undefined, observed: undefined, pausedReason: this.situations.pausedReason(vmid) }, 0);
+    this.#conclude({ result: "failed", message, retry: "backoff", fault: undefined, desired, plan: undefined, observed: undefined, refused: this.#refusals.of(vmid), pausedReason: this.situations.pausedReason(vmid) }, 0);
   }
 
   /** True when the fault is the host's. */
@@ -260,7 +285,7 @@ export class GuestRunner {
     const { desired } = outcome;
     const isBackedOff = outcome.retry === "backoff" || outcome.retry === "later";
     if (outcome.retry === "backoff") this.#backoff.failed(desired.vmid);
-    else if (outcome.retry === "none") this.#backoff.forget(desired.vmid);
+    else if (outcome.retry === "none" || outcome.retry === "refused") this.#backoff.forget(desired.vmid);
     const isHostTrouble = this.#noteFault(outcome.fault);
     if (outcome.observed !== undefined) this.situations.noteObserved(outcome.observed);
     this.#records.set(desired.vmid, { view: this.#viewOf(outcome), desired, isWaiting: outcome.retry === "soon", isBackedOff, isHostTrouble });
@@ -279,7 +304,7 @@ export class GuestRunner {
     const listed = this.#world.snapshot()?.guests.get(vmid)?.runState;
     return {
       guest: { kind, vmid }, name: plan?.name, runState: outcome.observed?.runState ?? listed ?? "absent",
-      result: outcome.result, plan, message: outcome.message,
+      result: outcome.result, plan, message: outcome.message, refused: outcome.refused,
     };
   }
 
@@ -288,6 +313,7 @@ export class GuestRunner {
     return {
       api, journal, clock, log,
       cache: this.#cache,
+      refusals: this.#refusals,
       taskTimeoutMs: this.#settings.taskTimeoutMs,
       shutdownTimeoutMs: this.#settings.shutdownTimeoutMs,
       stop: this.#world.stopWaiting,
@@ -314,6 +340,8 @@ export class GuestRunner {
         releaseLook();
         return this.#limits.acquireFor(action);
       },
+      wantsStatus: (vmid) => this.#statusTurns.wants(vmid),
+      onStatus: (vmid, runState) => this.#statusTurns.note(vmid, runState),
       hadDeferred: (vmid) => (this.#records.get(vmid)?.view.plan?.deferred.length ?? 0) > 0,
       isStopping: () => this.#world.stopActing.aborted,
       onDrift: (plan) => recordDrift(this.#deps.tracker, plan, this.#at()),
@@ -323,7 +351,7 @@ export class GuestRunner {
 
   #selftestContext(): SelftestContext {
     const nonce = Buffer.from(this.#deps.random.bytes(4)).toString("hex");
-    return { ...this.#jobContext(() => {}), hurry: this.#world.stopActing, nonce };
+    return { ...this.#jobContext(() => {}), hurry: this.#world.stopActing, settleWindowMs: this.#windows.windowMs, nonce };
   }
 
   async #restoreSelftest(vmid: number): Promise<void> {

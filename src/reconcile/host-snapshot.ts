@@ -6,6 +6,8 @@ import type { TaskRecord } from "../ports/proxmox-api.ts";
 /** A guest of this node as the list (or the host's own files) tells it. */
 export interface ListedGuest extends GuestKey {
   readonly runState: "running" | "stopped" | "unknown";
+  /** Why its row in the list could not be read: it is there, and nothing else is known of it. */
+  readonly problem?: string;
 }
 
 /** What one pass knows about the host before any guest is read. */
@@ -29,7 +31,7 @@ export interface HostFacts {
 
 /** True when two snapshots tell the same about one guest. */
 export function isListedAlike(left: ListedGuest | undefined, right: ListedGuest | undefined): boolean {
-  return left?.kind === right?.kind && left?.runState === right?.runState;
+  return left?.kind === right?.kind && left?.runState === right?.runState && left?.problem === right?.problem;
 }
 
 /** Bulk tasks of a whole node: while one runs, run states are its business. */

@@ -1,10 +1,10 @@
 import { DEFAULT_TAG_STYLE } from "../guest/host-facts.ts";
 import type { HaStatus } from "../guest/observed.ts";
-import type { ProxmoxApi, ProxmoxFault, ProxmoxResult, TaskRecord } from "../ports/proxmox-api.ts";
+import type { GuestListEntry, ProxmoxApi, ProxmoxFault, ProxmoxResult, TaskRecord } from "../ports/proxmox-api.ts";
 import { isListedAlike, type HostFacts, type HostSnapshot, type ListedGuest } from "./host-snapshot.ts";
 
 /** Running tasks asked for in one pass; a node with more is overloaded anyway. */
-const ACTIVE_TASK_COUNT_MAX = 500;
+export const ACTIVE_TASK_COUNT_MAX = 500;
 
 /** What a poll found. `changed`: guests whose config or run state may differ from the last poll. */
 export interface HostPoll {
@@ -61,7 +61,7 @@ export class ApiHostSource implements HostSource {
     if (failure !== undefined) return { ok: false, error: failure };
     const guests = new Map<number, ListedGuest>();
     for (const list of [qemu, lxc]) {
-      if (list.ok) for (const entry of list.value) guests.set(entry.vmid, { kind: entry.kind, vmid: entry.vmid, runState: entry.runState });
+      if (list.ok) for (const entry of list.value) guests.set(entry.vmid, listed(entry));
     }
     return { ok: true, value: { guests, elsewhere: new Map(), tasks: tasks.ok ? running(tasks.value) : [] } };
   }
@@ -107,6 +107,10 @@ function differing(before: ReadonlyMap<number, ListedGuest>, after: ReadonlyMap<
   for (const [vmid, guest] of after) if (!isListedAlike(before.get(vmid), guest)) changed.add(vmid);
   for (const vmid of before.keys()) if (!after.has(vmid)) changed.add(vmid);
   return changed;
+}
+
+function listed({ kind, vmid, runState, problem }: GuestListEntry): ListedGuest {
+  return problem === undefined ? { kind, vmid, runState } : { kind, vmid, runState, problem };
 }
 
 function running(tasks: readonly TaskRecord[]): readonly TaskRecord[] {

@@ -19,6 +19,8 @@ export interface Look {
   readonly approved: readonly ApprovedAction[];
   /** Why the guest could not be read. */
   readonly fault: ProxmoxFault | undefined;
+  /** Does the run state come from status/current? */
+  readonly isStatusRead: boolean;
 }
 
 export interface LookInput {
@@ -28,27 +30,37 @@ export interface LookInput {
   readonly facts: HostFacts;
   readonly situation: GuestSituation;
   readonly cache?: PlanCache;
+  /** Ask status/current about a guest that is declared running and listed so: the list cannot tell paused. */
+  readonly wantsStatus?: boolean;
 }
 
 /**
- * Reads a guest and plans for it. status/current is asked only when a power act is planned: the list
- * cannot tell paused from running, and it does not know locks and HA.
+ * Reads a guest and plans for it. status/current is asked when a power act is planned, for the list
+ * cannot tell paused from running and does not know locks and HA; and when the caller wants it.
  */
 export async function lookAtGuest(input: LookInput): Promise<Look> {
   const observation = await observeGuest(input.api, input.desired, input.snapshot, input.facts);
   if (observation.kind !== "observed") {
     const plan = planGuest({ ...planInput(input), observed: undefined, absence: observation.kind, absenceMessage: observation.message });
-    return { observed: undefined, plan, approved: [], fault: observation.kind === "unreadable" ? observation.fault : undefined };
+    return { observed: undefined, plan, approved: [], fault: observation.kind === "unreadable" ? observation.fault : undefined, isStatusRead: false };
   }
   const first = planFor(input, observation.guest);
-  if (![...first.actions, ...first.withheld].some(isPowerAct)) return admitted(observation.guest, first);
+  const hasPowerAct = [...first.actions, ...first.withheld].some(isPowerAct);
+  if (!hasPowerAct && !isWorthAsking(input, observation.guest)) return admitted(observation.guest, first, false);
   const status = await input.api.readStatus(input.desired);
+  // Without an act that depends on it, what the list says stands until the next time.
+  if (!status.ok && !hasPowerAct) return admitted(observation.guest, first, false);
   if (!status.ok) {
     const plan = planGuest({ ...planInput(input), observed: undefined, absence: "unreadable", absenceMessage: status.error.message });
-    return { observed: observation.guest, plan, approved: [], fault: status.error };
+    return { observed: observation.guest, plan, approved: [], fault: status.error, isStatusRead: false };
   }
   const refined = refine(observation.guest, status.value);
-  return admitted(refined, planFor(input, refined));
+  return admitted(refined, planFor(input, refined), true);
+}
+
+/** Containers have no paused state that the list hides (docs/proxmox.md, "Reading"). */
+function isWorthAsking({ desired, wantsStatus }: LookInput, { kind, runState }: ObservedGuest): boolean {
+  return wantsStatus === true && kind === "qemu" && desired.state === "running" && runState === "running";
 }
 
 export function isPowerAct(action: Action): boolean {
@@ -68,7 +80,7 @@ function planInput(input: LookInput): Omit<GuestPlanInput, "observed"> {
   };
 }
 
-function admitted(observed: ObservedGuest, plan: GuestPlan): Look {
+function admitted(observed: ObservedGuest, plan: GuestPlan, isStatusRead: boolean): Look {
   const judged = gatePlan(plan, observed);
-  return { observed, plan: judged, approved: admit(judged.actions, observed).approved, fault: undefined };
+  return { observed, plan: judged, approved: admit(judged.actions, observed).approved, fault: undefined, isStatusRead };
 }

@@ -1,6 +1,7 @@
 import type { DesiredGuest } from "../desired/model.ts";
 import { formatGuestKey } from "../guest/key.ts";
-import type { HaStatus, ObservedGuest } from "../guest/observed.ts";
+import type { DriveState, HaStatus, ObservedGuest } from "../guest/observed.ts";
+import { hasCloudInitDrive, isCloudInitKey } from "../plan/hot-applied.ts";
 import type { GuestStatus, ProxmoxApi, ProxmoxFault } from "../ports/proxmox-api.ts";
 import { assembleGuest } from "../proxmox/reader.ts";
 import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
@@ -25,11 +26,24 @@ export async function observeGuest(api: ProxmoxApi, desired: DesiredGuest, snaps
       fault: undefined,
     };
   }
+  if (listed.problem !== undefined) return { kind: "unreadable", message: `its row in Proxmox's guest list cannot be read: ${listed.problem}`, fault: undefined };
   const config = await api.readConfig(desired);
   if (!config.ok) return { kind: "unreadable", message: config.error.message, fault: config.error };
   const entry = { ...listed, name: undefined, isTemplate: false, lock: undefined };
   const guest = assembleGuest(entry, config.value, facts.node);
-  return { kind: "observed", guest: { ...guest, ha: facts.ha === null ? undefined : (facts.ha.get(desired.vmid) ?? UNMANAGED) } };
+  const drive = await driveOf(api, desired, guest);
+  return { kind: "observed", guest: { ...guest, ...(drive === undefined ? {} : { drive }), ha: facts.ha === null ? undefined : (facts.ha.get(desired.vmid) ?? UNMANAGED) } };
+}
+
+/**
+ * What the cloud-init drive holds, where it can matter: of a VM that runs (a start writes the drive anew)
+ * with something declared that is on it. A fault costs this knowledge and nothing else.
+ */
+async function driveOf(api: ProxmoxApi, desired: DesiredGuest, guest: ObservedGuest): Promise<DriveState | undefined> {
+  if (guest.kind !== "qemu" || guest.runState === "stopped" || !hasCloudInitDrive(guest.config.running)) return undefined;
+  if (!Object.keys(desired.config).some(isCloudInitKey)) return undefined;
+  const read = await api.readCloudInitDrive(desired, guest.config.digest);
+  return read.ok ? { isKnown: true, changes: read.value } : { isKnown: false, message: read.error.message };
 }
 
 /** The same guest with what status/current says about run state, lock and HA. */

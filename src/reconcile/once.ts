@@ -3,8 +3,8 @@ import { HOST_CONDITIONS } from "../conditions/condition.ts";
 import type { ReconcileResult } from "./guest-conditions.ts";
 import type { GuestView } from "./types.ts";
 
-/** What `run --once` exits with: nothing left, something failed, or something waits for a person. */
-export type OnceExit = 0 | 1 | 2;
+/** What `run --once` exits with: nothing left, something failed, something waits for a person, or the journal is corrupt. */
+export type OnceExit = 0 | 1 | 2 | 4;
 
 /** Results that leave nothing to do. RestartPending alone is not a change. */
 const DONE: ReadonlySet<ReconcileResult> = new Set(["in_sync", "acted", "ignored"]);
@@ -28,8 +28,9 @@ export function problemsOf(conditions: readonly Condition[]): readonly string[] 
     .map((condition) => `${condition.type} is False (${condition.reason})${condition.message === "" ? "" : `: ${condition.message}`}`);
 }
 
-/** 1 when something failed, 2 when something held, deferred or observed remains, else 0. */
-export function onceExit(remaining: readonly GuestView[], problems: readonly string[], isFirstReadDone: boolean): OnceExit {
+/** 4 with a corrupt journal, 1 when something failed, 2 when something held, deferred or observed remains, else 0. */
+export function onceExit(remaining: readonly GuestView[], problems: readonly string[], isFirstReadDone: boolean, isJournalCorrupt = false): OnceExit {
+  if (isJournalCorrupt) return 4;
   if (problems.length > 0 || !isFirstReadDone || remaining.some((view) => FAILED.has(view.result))) return 1;
   return remaining.length > 0 ? 2 : 0;
 }

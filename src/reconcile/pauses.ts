@@ -26,11 +26,13 @@ export function writePause(journal: Journal, pause: Pause): Promise<Result<void>
   return journal.putFact(NAMESPACE, String(pause.target), value);
 }
 
-/** Ends a pause; `false` when there was none. */
-export async function endPause(journal: Journal, target: number | "all"): Promise<Result<boolean>> {
-  if (journal.fact(NAMESPACE, String(target)) === undefined) return { ok: true, value: false };
+/** Ends a pause; `false` when there was none in force at `nowMs`. One whose time is over is swept away all the same. */
+export async function endPause(journal: Journal, target: number | "all", nowMs: number): Promise<Result<boolean>> {
+  const value = journal.fact(NAMESPACE, String(target));
+  if (value === undefined) return { ok: true, value: false };
+  const pause = readPause(String(target), value);
   const written = await journal.putFact(NAMESPACE, String(target), null);
-  return written.ok ? { ok: true, value: true } : written;
+  return written.ok ? { ok: true, value: pause !== undefined && !isOver(pause, nowMs) } : written;
 }
 
 /** Every pause in force at `nowMs`. */

@@ -28,19 +28,21 @@ const KEY = "description";
 const DESCRIPTION_LENGTH_MAX = 8192;
 
 /** Looks, with a write each where one is needed, before putting back is left to the next run; half a minute of refusals. */
-const RESTORE_ROUNDS_MAX = 30;
+export const RESTORE_ROUNDS_MAX = 30;
 const RETRY_MS = 1_000;
 
 /** For what an earlier process left the running agent writes once, looks once, and comes again with the next resync. */
 const LEFTOVER_ROUNDS_MAX = 2;
 
-/** How long open acts of earlier are waited for: the settle window with a request timeout of a minute. */
-const SETTLE_TIMEOUT_MS = 75_000;
+/** Added to the settle window when open acts of earlier are waited for: their end must be looked at, too. */
+const SELFTEST_SETTLE_MARGIN_MS = 30_000;
 
 /** What a selftest needs besides what every job does. */
 export interface SelftestContext extends GuestJobContext {
   /** Aborted when the person, or the agent, wants to end: the description is put back at once. */
   readonly hurry: AbortSignal;
+  /** How long an act without an answer may still happen, milliseconds (SettleWindows). */
+  readonly settleWindowMs: number;
   /** Tells this test from others in the description. */
   readonly nonce: string;
 }
@@ -88,7 +90,7 @@ class Selftest {
   readonly #steps: SelftestStep[] = [];
   #upid: Upid | undefined;
 
-  constructor(context: SelftestContext, { kind, vmid }: GuestKey, settleTimeoutMs = SETTLE_TIMEOUT_MS) {
+  constructor(context: SelftestContext, { kind, vmid }: GuestKey, settleTimeoutMs = context.settleWindowMs + SELFTEST_SETTLE_MARGIN_MS) {
     this.#settleTimeoutMs = settleTimeoutMs;
     this.#context = { ...context, onUpid: (upid) => this.#noteTask(upid, context.onUpid) };
     this.#guest = { kind, vmid };

@@ -23,7 +23,7 @@ export const PROXMOX_LOCK_TIMEOUT_MS = 10_000;
 export const SETTLE_MARGIN_MS = 5_000;
 
 /** Tasks of one guest looked through for the one that fits. */
-const TASK_SEARCH_COUNT_MAX = 100;
+export const TASK_SEARCH_COUNT_MAX = 100;
 
 /** A task's start is in whole seconds and from the host's clock. */
 const TASK_TIME_SLACK_SECONDS = 2;

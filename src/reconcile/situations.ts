@@ -9,10 +9,10 @@ import { findBulkTask, findForeignTask, type HostSnapshot } from "./host-snapsho
 import { pausedReason, pausesInForce, type Pause } from "./pauses.ts";
 
 /** A shutdown that timed out is tried again after this long; until then it is shown as deferred. */
-const SHUTDOWN_RETRY_MS = 15 * 60_000;
+export const SHUTDOWN_RETRY_MS = 15 * 60_000;
 
 /** UPIDs of this agent's own tasks remembered, so that they are not taken for somebody else's. */
-const OWN_UPID_COUNT_MAX = 2_000;
+export const OWN_UPID_COUNT_MAX = 2_000;
 
 const UNDISTURBED: GuestSituation = { shutdownFailed: false };
 

@@ -12,6 +12,7 @@ import type { Random } from "../ports/random.ts";
 import type { ActResult } from "./act.ts";
 import type { ReconcileResult } from "./guest-conditions.ts";
 import type { HostSource } from "./host-source.ts";
+import type { RefusedField } from "./refusals.ts";
 import type { RevisionGate } from "./revision.ts";
 
 /** The settings the engine works by; a subset of the agent's config. Times are milliseconds. */
@@ -63,4 +64,6 @@ export interface GuestView {
   /** After the gate's judgement; the last known one while the guest cannot be read. */
   readonly plan: GuestPlan | undefined;
   readonly message: string;
+  /** Config keys that Proxmox refused: set aside, the others go on. */
+  readonly refused: readonly RefusedField[];
 }

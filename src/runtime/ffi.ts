@@ -10,7 +10,7 @@ import { dlopen, FFIType, read } from "bun:ffi";
 export type SystemCallResult = { readonly ok: true } | { readonly ok: false; readonly errorNumber: number };
 
 /** Linux error numbers this room tells apart (asm-generic/errno-base.h, errno.h). */
-export const ERROR_NUMBER = { interrupted: 4, again: 11, noSpace: 28, notSupported: 95, quota: 122 } as const;
+export const ERROR_NUMBER = { interrupted: 4, io: 5, again: 11, noSpace: 28, notSupported: 95, quota: 122 } as const;
 
 const LOCK_EXCLUSIVE_NONBLOCKING = 2 | 4;
 const FALLOCATE_KEEP_SIZE = 1;
@@ -19,7 +19,7 @@ const MADVISE_DONTNEED = 4;
 /** An interrupted call is repeated this often before it counts as failed. */
 const INTERRUPTED_TRIES = 10;
 /** glibc, then musl by architecture; the dynamic loader knows where they are. */
-const C_LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+export const C_LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
 type Library = ReturnType<typeof load>;
 let library: Library | undefined;

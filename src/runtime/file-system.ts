@@ -1,13 +1,15 @@
 import fs from "node:fs";
 import { dirname } from "node:path";
+import { getSystemErrorName } from "node:util";
 import { fail, fault, ok, type ErrorCode, type Fault, type Result } from "../ports/errors.ts";
 import type { FileLock, FileStatus, FileSystem, OpenFile } from "../ports/file-system.ts";
 import { ERROR_NUMBER, forgetCachedPages, lockExclusively, reserveBlocks } from "./ffi.ts";
+import { KernelSync } from "./kernel-sync.ts";
 
 /**
  * The real FileSystem: node:fs, and bun:ffi for what it lacks. Promises what ports/file-system.ts
- * says and nothing more; every failure is a value that names the path and what was tried. Syncs run
- * on the thread pool, so a disk that hangs stops the caller and nobody else.
+ * says and nothing more; every failure is a value that names the path and what was tried. Syncs are
+ * the kernel's work or the thread pool's, so a disk that hangs stops the caller and nobody else.
  */
 export function createFileSystem(): FileSystem {
   return {
@@ -31,6 +33,9 @@ export function createFileSystem(): FileSystem {
 }
 
 const FILE_MODE = 0o600;
+
+/** The kernel's queue is the process's, whatever files are open. */
+const kernelSync = new KernelSync();
 
 /** NOFOLLOW: a journal that is a symbolic link was put there by somebody else. */
 const OPEN_FLAGS = {
@@ -63,7 +68,13 @@ class RealFile implements OpenFile {
     }
   }
 
-  dataSync(): Promise<Result<void>> {
+  async dataSync(): Promise<Result<void>> {
+    const outcome = await kernelSync.sync(this.#descriptor);
+    if (outcome === undefined) return this.#dataSyncByThread();
+    return outcome === 0 ? ok(undefined) : fail(faultOf("sync", this.#path, systemError(outcome)));
+  }
+
+  #dataSyncByThread(): Promise<Result<void>> {
     return new Promise((resolve) => {
       fs.fdatasync(this.#descriptor, (error) => {
         resolve(error === null || error === undefined ? ok(undefined) : fail(faultOf("sync", this.#path, error)));
@@ -213,6 +224,14 @@ function faultOf(what: string, path: string, error: unknown): Fault {
   const errno = codeOf(error);
   const reason = error instanceof Error ? error.message : String(error);
   return { code: CODE_BY_ERRNO[errno] ?? "file.other", message: `cannot ${what} ${path}: ${reason}`, cause: error };
+}
+
+/** Error numbers of the kernel that Node has no name for. */
+const UNNAMED_ERRORS: Readonly<Record<number, string>> = { [ERROR_NUMBER.quota]: "EDQUOT" };
+
+function systemError(errorNumber: number): Error {
+  const code = UNNAMED_ERRORS[errorNumber] ?? getSystemErrorName(-errorNumber);
+  return Object.assign(new Error(`${code}: error number ${errorNumber}`), { code });
 }
 
 function codeOf(error: unknown): string {

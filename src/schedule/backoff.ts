@@ -11,7 +11,7 @@ import type { Random } from "../ports/random.ts";
 const BACKOFF_BASE_MS = 1_000;
 
 /** Longest wait: an operator who mended something should not have to wait longer than a coffee. */
-const BACKOFF_CAP_MS = 300_000;
+export const BACKOFF_WAIT_MAX_MS = 300_000;
 
 /** Share of a wait that is random, so that guests that failed together do not retry together. */
 const BACKOFF_JITTER = 0.2;
@@ -52,6 +52,11 @@ export class Backoff {
     return this.remainingMs(key) <= 0;
   }
 
+  /** True when the key failed and has not succeeded since. */
+  isKnown(key: number): boolean {
+    return this.#entries.has(key);
+  }
+
   /** Milliseconds until the key may be tried again; 0 when it may now. */
   remainingMs(key: number): number {
     const entry = this.#entries.get(key);
@@ -67,9 +72,9 @@ export class Backoff {
 /** Wait after the n-th failure in a row, without jitter; overflow-safe. */
 function exponential(failureCount: number): number {
   // 2^30 s is far over the cap: the exponent is bounded before the power, not after.
-  return Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failureCount - 1, 30));
+  return Math.min(BACKOFF_WAIT_MAX_MS, BACKOFF_BASE_MS * 2 ** Math.min(failureCount - 1, 30));
 }
 
 function jittered(waitMs: number, fraction: number): number {
-  return Math.min(BACKOFF_CAP_MS, waitMs * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * fraction));
+  return Math.min(BACKOFF_WAIT_MAX_MS, waitMs * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * fraction));
 }

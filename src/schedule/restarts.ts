@@ -9,7 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 const WAIT_BASE_MS = 5_000;
 
 /** Longest wait between two starts. */
-const WAIT_CAP_MS = 300_000;
+export const RESTART_WAIT_MAX_MS = 300_000;
 
 /** A guest that stayed up this long starts over; one that fell earlier counts on. */
 const STABLE_AFTER_MS = 600_000;
@@ -41,7 +41,7 @@ export class Restarts {
     const entry = this.#entries.get(vmid);
     if (entry === undefined || entry.startsInARow < 2) return { remainingMs: 0, startsInARow: entry?.startsInARow ?? 0 };
     // The exponent is bounded before the power: 2^20 is far over the cap.
-    const waitMs = Math.min(WAIT_CAP_MS, WAIT_BASE_MS * 2 ** Math.min(entry.startsInARow - 2, 20));
+    const waitMs = Math.min(RESTART_WAIT_MAX_MS, WAIT_BASE_MS * 2 ** Math.min(entry.startsInARow - 2, 20));
     return { remainingMs: Math.max(0, entry.startedAtMs + waitMs - this.#clock.monotonic()), startsInARow: entry.startsInARow };
   }
 

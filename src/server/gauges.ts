@@ -19,6 +19,8 @@ export interface GaugeSource {
   laneDepth(): number;
   longestLaneWaitSeconds(): number;
   backoffGuests(): number;
+  /** Config keys that Proxmox refused and that are set aside. */
+  refusedKeys(): number;
   /** Records appended since the process started. */
   journalRecords(): number;
   journalHead(): JournalHeadView | undefined;
@@ -36,7 +38,8 @@ export function registerGauges(registry: Registry, source: GaugeSource): void {
   number(registry, "steward_lane_depth", "Jobs waiting and running in the lanes of all guests.", () => source.laneDepth());
   number(registry, "steward_lane_longest_wait_seconds", "How long the job that waits longest has waited so far.", () => source.longestLaneWaitSeconds());
   number(registry, "steward_backoff_guests", "Guests that failed and wait before they are tried again.", () => source.backoffGuests());
-  labelled(registry, "steward_limit", "Configured limits; the unit is the last word of the name.", ["name"], (gauge) => {
+  number(registry, "steward_refused_keys", "Config keys that Proxmox refused and that are set aside, over all guests.", () => source.refusedKeys());
+  labelled(registry, "steward_limit", "Every bound the agent works by; the unit is the last word of the name.", ["name"], (gauge) => {
     for (const [name, value] of Object.entries(source.limits())) gauge.set({ name }, value);
   });
   registerProcess(registry, source);

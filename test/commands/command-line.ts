@@ -1,5 +1,6 @@
 import { runCommandLine } from "../../src/commands/cli.ts";
 import type { CommandContext } from "../../src/commands/context.ts";
+import type { FileSystem } from "../../src/ports/file-system.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
 import { createFileSystem } from "../../src/runtime/file-system.ts";
 import { Logger } from "../../src/runtime/logger.ts";
@@ -11,6 +12,8 @@ interface Surroundings {
   readonly isTerminal?: boolean;
   readonly workingDirectory?: string;
   readonly interrupted?: AbortSignal;
+  /** A disk with the faults a test wants. */
+  readonly fileSystem?: FileSystem;
 }
 
 /** Runs a command line in this process, with all that is real but the process itself: quick, for what is only about words. */
@@ -19,7 +22,7 @@ export async function runHere(words: readonly string[], surroundings: Surroundin
   const clock = new SystemClock();
   const log = new Logger({ clock, level: "warn", format: "text", isTerminal: false, hasColours: false, write: (line) => (stderr += `${line}\n`) });
   const context: CommandContext = {
-    world: { clock, random: new SystemRandom(), log, fileSystem: createFileSystem(), userId: process.getuid?.() ?? 0 },
+    world: { clock, random: new SystemRandom(), log, fileSystem: surroundings.fileSystem ?? createFileSystem(), userId: process.getuid?.() ?? 0 },
     environment: surroundings.environment ?? {},
     hostname: "pve1",
     workingDirectory: surroundings.workingDirectory ?? "/",

@@ -128,7 +128,7 @@ describe("exit codes", () => {
     expect(await site.run(["journal", "verify"])).toMatchObject({ code: EXIT.journalCorrupt, stdout: expect.stringMatching(/^corrupt: /) });
     expect((await site.run(["journal", "verify", "--dir", site.path("copy/journal")])).code).toBe(EXIT.done);
     expect((await site.run(["pause", "100"])).code).toBe(EXIT.journalCorrupt);
-    expect(await site.run(["run", "--once"])).toMatchObject({ code: EXIT.error, stderr: expect.stringContaining("JournalReady is False (Corrupt)") });
+    expect(await site.run(["run", "--once"])).toMatchObject({ code: EXIT.journalCorrupt, stderr: expect.stringContaining("JournalReady is False (Corrupt)") });
     const daemon = await site.daemon();
     expect(await daemon.failing("JournalReady", "Corrupt")).toContain("0000000000000001.journal");
     expect((await daemon.get("/livez")).status).toBe(200);

@@ -37,7 +37,7 @@ describe("output into a pipe", () => {
     using scratch = scratchDirectory();
     const directory = scratch.path;
     await longJournal(directory);
-    const words = ["journal", "ls", "--dir", directory, "--last", "30000"];
+    const words = ["journal", "ls", "--dir", directory, "--limit", "30000"];
     expect(pipe(words, "| { read -r _; wc -l; }")).toEqual({ out: expect.stringMatching(/^\s*19999\s*$/), err: "", code: 0 });
     const json = pipe([...words, "-o", "json"], "| cat");
     expect(JSON.parse(json.out)).toHaveLength(RECORDS);

@@ -33,9 +33,18 @@ describe("a wrong command line exits with 64, prints nothing, and says what is w
     [["op", "resolve", "01abc", "--reason", "seen"], /expected one of --succeeded and --failed/],
     [["op", "resolve", "01abc", "--reason", "seen", "--failed", "--succeeded"], /expected one of --succeeded and --failed/],
     [["op", "resolve", "01abc", "--failed"], /required option '--reason <text>' not specified/],
-    [["journal", "ls", "--last", "many"], /expected a whole number from 1 after --last/],
+    [["journal", "ls", "--last", "many"], /expected a whole number from 1 to 100000 after --last/],
     [["journal", "ls", "--last", "0"], /expected a whole number from 1/],
+    [["journal", "ls", "--limit", "0"], /expected a whole number from 1 to 100000 after --limit, found "0"/],
     [["journal", "ls", "--guest", "web"], /expected a VMID/],
+    [["journal", "ls", "--guest", "kvm/100"], /or one with its kind such as qemu\/100, found "kvm\/100"/],
+    [["journal", "ls", "--since", "yesterday"], /expected a duration such as 30m.* or a time such as 2026/],
+    [["journal", "ls", "--since", "2026-13-01"], /or a time such as 2026/],
+    [["journal", "ls", "--state", "done"], /Allowed choices are planned, started, task_running, succeeded, failed, unknown, abandoned/],
+    [["journal", "verify", "--from", "abc"], /expected 16 to 64 hex digits after --from/],
+    [["journal", "tail", "-n", "x"], /expected a whole number from 1 to 100000 after --lines/],
+    [["journal", "export", "-o", "json"], /Allowed choices are jsonl/],
+    [["journal", "show"], /missing required argument 'operation'/],
     [["simulate", "--listen", "8006"], /expected host:port after --listen/],
     [["simulate", "--listen", "127.0.0.1:99999"], /expected host:port/],
     [["simulate", "--guests", "-3"], /expected a whole number up to 20000 after --guests/],
@@ -74,7 +83,7 @@ const commands = await everyCommand();
 describe("help", () => {
   test("knows the commands of operating.md, and some", () => {
     const names = commands.map((path) => path.join(" "));
-    for (const name of ["run", "plan", "status", "pause", "resume", "accept", "op ls", "op resolve", "journal ls", "journal show", "journal verify", "simulate", "demo", "version"]) expect(names).toContain(name);
+    for (const name of ["run", "plan", "status", "pause", "resume", "accept", "op ls", "op resolve", "journal ls", "journal show", "journal verify", "journal compact", "journal tail", "journal export", "simulate", "demo", "version"]) expect(names).toContain(name);
   });
 
   test.each(commands.map((path) => [path.join(" ") || "(none)", path] as const))("%s: usage, what it is for, its options, the global ones", async (_name, path) => {
@@ -134,9 +143,17 @@ describe("settings", () => {
     ["… named by a variable", ["plan"], { STEWARD_CONFIG: "/nonexistent/agent.yaml" }, /\/nonexistent\/agent\.yaml/],
     ["an unknown variable", ["plan"], { STEWARD_NODES: "a" }, /variable STEWARD_NODES: .*did you mean `STEWARD_NODE`/],
     ["a variable's value", ["plan"], { STEWARD_DRY_RUN: "maybe" }, /variable STEWARD_DRY_RUN: .*expected true or false/],
-    ["a flag's value", ["plan", "--poll-interval", "5"], {}, /flag --poll-interval: .*found "5"/],
   ] as const)("%s: exit 1, and where it was said", async (_name, words, environment, message) => {
     expect(await runHere(words, { environment })).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(message) });
+  });
+
+  test.each([
+    ["a flag's value", ["plan", "--poll-interval", "5"], {}, 64, /flag --poll-interval: .*found "5"/],
+    ["one of another command", ["journal", "ls", "--log-level", "loud"], {}, 64, /flag --log-level: /],
+    ["no trust by a flag", ["status", "--proxmox-tls", "insecure"], {}, 64, /there is no way to trust any certificate/],
+    ["a wrong variable beside it: the command line alone would not do", ["plan", "--poll-interval", "5"], { STEWARD_DRY_RUN: "maybe" }, 1, /STEWARD_DRY_RUN/],
+  ] as const)("%s: exit code as of a wrong command line, when nothing else is wrong", async (_name, words, environment, code, message) => {
+    expect(await runHere(words, { environment })).toMatchObject({ code, stdout: "", stderr: expect.stringMatching(message) });
   });
 
   test("without a settings file, an error says that these were the defaults", async () => {

@@ -56,6 +56,11 @@ export class FakeAgent implements ControlTarget {
     return Promise.resolve(ok({ version: 1, kind: "qemu", vmid, name: "web", isPassed: true, isRestored: true, steps: [] }));
   };
 
+  compactJournal: ControlTarget["compactJournal"] = () => {
+    this.calls.push("compactJournal");
+    return Promise.resolve(ok({ segment: "0000000000000009.journal", records: 3, sizeBytes: 900, removed: [], kept: ["0000000000000001.journal"] }));
+  };
+
   reload: ControlTarget["reload"] = () => {
     this.calls.push("reload");
     return Promise.resolve(ok(undefined));

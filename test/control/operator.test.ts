@@ -50,6 +50,15 @@ describe("pause", () => {
     expect([codeOf(await resume(with_, 101)), codeOf(await resume(with_, 101)), codeOf(await resume(with_, "all"))]).toEqual(["ok", "control.refused", "control.refused"]);
   });
 
+  test("whose time is over is none: resume says so, and sweeps it away", async () => {
+    const with_ = await deps();
+    await pause(with_, { target: 101, reason: "", forMs: 1_000 });
+    const clock = new FakeClock();
+    await clock.advance(1_000);
+    expect(codeOf(await resume({ ...with_, clock }, 101))).toBe("control.refused");
+    expect(with_.journal.fact("pause", "101")).toBeUndefined();
+  });
+
   test("without a journal says so", async () => {
     const with_ = await deps();
     await with_.journal.close();

@@ -28,6 +28,7 @@ describe("over a real socket", () => {
     { path: "/v1/resume", body: { target: "all" }, called: "resume all" },
     { path: "/v1/accept", body: { revision: "0123456789" }, called: "accept 0123456789" },
     { path: "/v1/run-once", body: {}, called: "runOnce" },
+    { path: "/v1/journal/compact", body: {}, called: "compactJournal" },
     { path: "/v1/reload", body: {}, called: "reload" },
   ];
   test.each(routes)("$path does what it says", async ({ path, body, called }) => {

@@ -11,6 +11,7 @@ import type { Log } from "../../src/ports/log.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { restedClock, settleUntil, untilTrue } from "./waiting.ts";
 
 const open: DesiredSource[] = [];
 afterEach(() => {
@@ -21,7 +22,7 @@ const warnings: string[] = [];
 const log: Log = { debug: () => undefined, info: () => undefined, warn: (message) => void warnings.push(message), error: (message) => void warnings.push(message) };
 
 function sourceOf(path: string, options: { clock?: Clock; files?: DirectoryFiles; recheckIntervalMs?: number } = {}): DesiredSource {
-  const source = createDirectorySource({ path, clock: new FakeClock(), log, ...options });
+  const source = createDirectorySource({ path, clock: restedClock(), log, ...options });
   open.push(source);
   return source;
 }
@@ -42,7 +43,7 @@ describe("what is read", () => {
     write(directory, "a.yaml", declaring(101));
     write(directory, "b.yml", declaring(102));
     write(directory, "c.json", '{"version":1,"guests":[{"vmid":103,"kind":"lxc"}]}');
-    for (const name of [".hidden.yaml", "a.yaml~", "a.yaml.bak", "#a.yaml#", "notes.txt", "d.YAML", ".a.yaml.swp"]) write(directory, name, "not: [desired");
+    for (const name of [".hidden.yaml", "a.yaml~", "a.yaml.bak", "#a.yaml#", "notes.txt", "d.YAML", ".a.yaml.swp", "desired.schema.json"]) write(directory, name, "not: [desired");
     mkdirSync(join(directory, "more"));
     write(join(directory, "more"), "e.yaml", declaring(104));
     const report = await sourceOf(directory).load();
@@ -55,12 +56,6 @@ describe("what is read", () => {
     write(directory, "a.yaml", declaring(101));
     const report = await sourceOf(directory).load();
     expect(report.state?.guests.get(101)?.position).toEqual({ file: join(directory, "a.yaml"), line: 2, column: 10 });
-  });
-
-  test("a thousand files", async () => {
-    const directory = temporaryDirectory();
-    for (let index = 0; index < 1_000; index++) write(directory, `${index}.yaml`, declaring(100 + index));
-    expect(vmids(await sourceOf(directory).load())).toHaveLength(1_000);
   });
 });
 
@@ -127,7 +122,7 @@ describe("what cannot be used says so, names the file, and keeps the last good s
   });
 
   describe("a directory that every user of the host can write", () => {
-    const refused = "expected a directory that only its owner and group can write, found one that every user of this host can; run chmod o-w on it";
+    const refused = "expected a directory that only its owner and group can write, found one that every user of this host can; run chmod o-w on it, or copy its files to a directory of mode 755 where it cannot be changed (a mounted ConfigMap)";
 
     test.each([["777", 0o777], ["757", 0o757], ["702", 0o702], ["1777, sticky", 0o1777]])("with mode %s is refused as such a file is, and read again once it is mended", async (_, mode) => {
       const directory = temporaryDirectory();
@@ -243,7 +238,7 @@ describe("consistency", () => {
         return reading;
       },
     };
-    const clock = new FakeClock();
+    const clock = restedClock();
     const loading = sourceOf(directory, { files, clock }).load();
     await settleUntil(clock, loading);
     expect(vmids(await loading)).toEqual([201, 202]);
@@ -263,12 +258,23 @@ describe("consistency", () => {
     expect(vmids(report)).toEqual([101, 102]);
   });
 
-  test("a modification time in the future does not make it wait", async () => {
+  test.each([
+    ["an hour", 3_600_000],
+    ["twenty years", 20 * 365 * 86_400_000],
+  ])("a modification time %s in the future: the file is read once it was seen at rest", async (_, aheadMs) => {
     const directory = temporaryDirectory();
-    const path = write(directory, "a.yaml", declaring(101));
-    const clock = new FakeClock();
-    utimesSync(path, new Date(clock.now() + 3_600_000), new Date(clock.now() + 3_600_000));
-    expect(vmids(await sourceOf(directory, { clock }).load())).toEqual([101]);
+    const path = write(directory, "a.yaml", declaring(101).slice(0, -3));
+    const clock = restedClock();
+    const future = () => utimesSync(path, new Date(clock.now() + aheadMs), new Date(clock.now() + aheadMs));
+    future();
+    const loading = sourceOf(directory, { clock }).load();
+    await untilTrue(() => clock.pendingTimers() > 0);
+    write(directory, "a.yaml", declaring(101));
+    future();
+    const startMs = clock.monotonic();
+    await settleUntil(clock, loading);
+    expect(told(await loading)).toEqual([]);
+    expect(clock.monotonic() - startMs).toBeLessThanOrEqual(3 * SETTLE_MS);
   });
 
   test("a directory that never rests is told of, and the last good set stays", async () => {
@@ -277,14 +283,14 @@ describe("consistency", () => {
     let isBusy = false;
     let stamp = 0;
     const files: DirectoryFiles = { ...realDirectoryFiles, look: async (path) => (isBusy ? { stamp: String(stamp++), modifiedAtMs: undefined } : realDirectoryFiles.look(path)) };
-    const clock = new FakeClock();
+    const clock = restedClock();
     const source = sourceOf(directory, { files, clock });
     await source.load();
     isBusy = true;
     const loading = source.load();
     await settleUntil(clock, loading);
     const report = await loading;
-    expect(told(report)[0]).toStartWith(`desired.unreadable ${directory}: expected files that rest`);
+    expect(told(report)[0]).toStartWith(`desired.unreadable ${join(directory, "a.yaml")}: expected this to rest for 200 ms, found it changing for 5 s`);
     expect(vmids(report)).toEqual([101]);
   });
 
@@ -436,7 +442,7 @@ describe("watching", () => {
       list: (path) => (looks++, realDirectoryFiles.list(path)),
       watch: (_, onEvent) => ((event = onEvent), { ok: true, value: () => undefined }),
     };
-    const clock = new FakeClock();
+    const clock = restedClock();
     const source = sourceOf(directory, { clock, files });
     let hints = 0;
     source.watch(() => hints++);
@@ -459,7 +465,7 @@ describe("watching", () => {
   test("a closed source tells nothing more and leaves no timer", async () => {
     const directory = temporaryDirectory();
     write(directory, "a.yaml", declaring(101));
-    const clock = new FakeClock();
+    const clock = restedClock();
     const source = sourceOf(directory, { clock });
     let hints = 0;
     source.watch(() => hints++);
@@ -470,18 +476,3 @@ describe("watching", () => {
     expect({ hints, timers: clock.pendingTimers() }).toEqual({ hints: 0, timers: 0 });
   });
 });
-
-/** Lets real file operations go on until `isTrue`. */
-async function untilTrue(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise<void>((resolve) => setImmediate(resolve));
-}
-
-/** Moves the fake clock whenever something waits for it, until `work` is done. */
-async function settleUntil(clock: FakeClock, work: Promise<unknown>): Promise<void> {
-  let isDone = false;
-  void work.finally(() => (isDone = true));
-  while (!isDone) {
-    await untilTrue(() => isDone || clock.pendingTimers() > 0);
-    await clock.advance(SETTLE_MS);
-  }
-}

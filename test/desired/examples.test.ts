@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DEPTH_MAX, NODES_MAX } from "../../src/document/document.ts";
+import { VALUE_LENGTH_MAX } from "../../src/document/steps.ts";
+import { TOKENS_MAX } from "../../src/document/tokens.ts";
 import { isDesiredFileName, FILE_BYTES_MAX, FILES_MAX, SET_BYTES_MAX } from "../../src/desired/directory-scan.ts";
 import { parseDesiredFiles } from "../../src/desired/parse.ts";
 import { ERROR_CODES } from "../../src/ports/errors.ts";
@@ -39,7 +41,7 @@ describe("examples", () => {
 
 describe("docs/desired-state.md", () => {
   const text = readFileSync(join(import.meta.dir, "../../docs/desired-state.md"), "utf8");
-  const words = [...DESIRED_MODES, ...DESIRED_RUN_STATES, ...RESERVED_GUEST_FIELDS, ...RESERVED_TOP_FIELDS, ...ERROR_CODES.filter((code) => code.startsWith("desired.") && code !== "desired.conflict")];
+  const words = [...DESIRED_MODES, ...DESIRED_RUN_STATES, ...RESERVED_GUEST_FIELDS, ...RESERVED_TOP_FIELDS, ...ERROR_CODES.filter((code) => code.startsWith("desired."))];
 
   test.each(words)("names %s", (word) => {
     expect(text).toContain(`\`${word}\``);
@@ -50,10 +52,19 @@ describe("docs/desired-state.md", () => {
     ["guests in a file", GUESTS_PER_FILE_MAX.toLocaleString("en")],
     ["files", FILES_MAX.toLocaleString("en")],
     ["bytes in all files", `${SET_BYTES_MAX / 1024 ** 2} MiB`],
+    ["words and signs in a file", TOKENS_MAX.toLocaleString("en")],
+    ["characters in one value", VALUE_LENGTH_MAX.toLocaleString("en")],
     ["levels inside one another", String(DEPTH_MAX)],
     ["values, aliases written out", NODES_MAX.toLocaleString("en")],
   ])("gives the limit of %s as %s", (limit, value) => {
     expect(text).toContain(`| ${limit} | ${value} |`);
+  });
+
+  test("what is wrong is told as it says", () => {
+    const [, wrong = "", messages = ""] = /```yaml\n(version: 1\n.*?)```.*?```text\n(.*?)```/s.exec(text) ?? [];
+    const { problems } = parseDesiredFiles([{ name: "web.yaml", text: wrong }]);
+    expect(problems.map(({ message }) => `${message}\n`).join("")).toBe(messages);
+    expect(problems.length).toBeGreaterThan(5);
   });
 
   test("its complete examples are read without a problem", () => {

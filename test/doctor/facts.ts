@@ -66,7 +66,7 @@ const GOOD: ConfiguredFacts = {
   files: ok([fileOf("config", "/etc/steward/agent.yaml", 0o644, 0), fileOf("token", "/etc/steward/token", 0o600)]),
   disk: ok({ isPresent: true, freeBytes: ok(10 * 1024 ** 3), sync: ok({ syncs: 500, seconds: 0.25, slowestMs: 2 }) }),
   listen: ok({ port: { state: "ours" }, isOwnAddress: true, firstFreePort: 1_024 }),
-  journal: ok({ directory: "/var/lib/steward/journal", verified: ok({ outcome: "intact", records: 12, head: { segment: "s", sequence: 12, hash: "ff".repeat(32) } }), newestRecordMs: NOW_MS - 1_000 }),
+  journal: ok({ directory: "/var/lib/steward/journal", verified: ok({ outcome: "intact", firstSequence: 1, records: 12, head: { segment: "s", sequence: 12, hash: "ff".repeat(32) } }), newestRecordMs: NOW_MS - 1_000 }),
   host: ok({ enabled: "auto", isPresent: true, problems: [], guests: 7 }),
   desired: ok(TWO_GUESTS),
   api: ok(GOOD_API),

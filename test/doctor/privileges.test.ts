@@ -18,10 +18,13 @@ type Row = readonly [kind: GuestKind, key: string, value: string];
 
 const WRITES: readonly Row[] = [
   ["qemu", "agent", "1"],
+  ["qemu", "audio0", "device=AC97"],
   ["qemu", "balloon", "0"],
   ["qemu", "bios", "ovmf"],
   ["qemu", "boot", "order=net0"],
   ["qemu", "cicustom", "user=local:snippets/u.yaml"],
+  ["qemu", "citype", "nocloud"],
+  ["qemu", "ciupgrade", "0"],
   ["qemu", "ciuser", "debian"],
   ["qemu", "cores", "3"],
   ["qemu", "cpu", "host"],
@@ -31,6 +34,8 @@ const WRITES: readonly Row[] = [
   ["qemu", "hotplug", "disk"],
   ["qemu", "ide2", "none,media=cdrom"],
   ["qemu", "ipconfig0", "ip=dhcp"],
+  ["qemu", "keyboard", "de"],
+  ["qemu", "localtime", "1"],
   ["qemu", "machine", "q35"],
   ["qemu", "memory", "512"],
   ["qemu", "name", "other"],
@@ -40,18 +45,24 @@ const WRITES: readonly Row[] = [
   ["qemu", "onboot", "1"],
   ["qemu", "ostype", "other"],
   ["qemu", "protection", "1"],
+  ["qemu", "rng0", "source=/dev/urandom"],
   ["qemu", "scsi0", "local:102/vm-102-disk-0.qcow2,iothread=0,size=16M"],
   ["qemu", "scsihw", "pvscsi"],
   ["qemu", "searchdomain", "example.test"],
   ["qemu", "serial0", "socket"],
   ["qemu", "shares", "500"],
   ["qemu", "sockets", "2"],
+  ["qemu", "sshkeys", "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%20a"],
   ["qemu", "startup", "order=1"],
+  ["qemu", "tablet", "0"],
   ["qemu", "tags", "a;b"],
   ["qemu", "usb0", "spice"],
   ["qemu", "vcpus", "1"],
   ["qemu", "vga", "std"],
+  ["lxc", "cmode", "console"],
+  ["lxc", "console", "0"],
   ["lxc", "cores", "2"],
+  ["lxc", "debug", "1"],
   ["lxc", "cpulimit", "1"],
   ["lxc", "cpuunits", "200"],
   ["lxc", "description", "x"],
@@ -66,6 +77,8 @@ const WRITES: readonly Row[] = [
   ["lxc", "startup", "order=1"],
   ["lxc", "swap", "128"],
   ["lxc", "tags", "a;b"],
+  ["lxc", "timezone", "host"],
+  ["lxc", "tty", "3"],
 ];
 
 const ROOTS: readonly Row[] = [
@@ -119,13 +132,13 @@ describe("what the table asks for", () => {
     }
   });
 
-  test.each(ROOTS)("is a login of root's on a %s for %s: %s", async (kind, key, value) => {
+  test.each(ROOTS)("is a login of root's on a %s for %s: %s (row 48)", async (kind, key, value) => {
     expect(needsOfKey(kind, VMID[kind], key, value)).toEqual({ type: "root_only" });
     expect(await refusalOf(kind, key, value, { ...callerWithNeeds([]), can: () => true })).toMatch(/^(?:403|500) .*(?:only root|only allowed for root)/);
   });
 
   test("is tried out here for every key that may be sent", () => {
-    const tried = new Set(WRITES.map(([kind, key]) => `${kind} ${key.replace(/^net\d+$/, "net[n]")}`));
+    const tried = new Set(WRITES.map(([kind, key]) => `${kind} ${key.replace(/^(net|ipconfig)\d+$/, "$1[n]")}`));
     for (const kind of ["qemu", "lxc"] as const) for (const [key] of allowedKeys(kind)) expect(tried).toContain(`${kind} ${key}`);
   });
 });

@@ -98,6 +98,7 @@ describe("refused", () => {
     ["a: !secret x\n", "syntax a.yaml:1:4: expected a plain value, found a tag"],
     ["a: !!timestamp 2001-12-14\n", "syntax a.yaml:1:4: expected a plain value, found a tag"],
     ["%YAML 1.1\n---\na: yes\n", "syntax a.yaml:1:1: expected YAML 1.2"],
+    ["%TAG ! tag:yaml.org,2002:\n---\na: !str 1\n", "syntax a.yaml:1:1: expected YAML 1.2 without directives"],
     ["a: *nowhere\n", "syntax a.yaml:1:4: expected an alias of an anchor further up"],
     ["a: &a [*a]\n", "syntax a.yaml:1:8: expected an alias of something complete"],
     ["__proto__: 1\n", "syntax a.yaml:1:1: expected a key that is a name"],
@@ -154,6 +155,10 @@ describe("refused", () => {
         expect(result.ok || result.problems.length > 0).toBe(true);
       }),
     );
+  });
+
+  test("lines are counted right after what is wrong, too", () => {
+    expect(problems("*x\na---\n<<: *x").map((line) => line.split(": ")[0])).toEqual(["syntax a.yaml:2:1", "syntax a.yaml:3:3", "syntax a.yaml:3:5"]);
   });
 
   test("a file name with a line feed cannot forge a log line", () => {

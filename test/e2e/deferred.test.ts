@@ -24,10 +24,9 @@ const CASES: Readonly<Record<string, { readonly declared: unknown; readonly reas
   hookscript: { declared: "local:snippets/hook.pl", reason: "root_only" },
   template: { declared: 1, reason: "template" },
   net0: { declared: { macaddr: "BC:24:11:AA:AA:AA" }, reason: "hardware_address" },
-  meta: { declared: "creation-qemu=9.0.0,ctime=1", reason: "server_owned" },
-  digest: { declared: "0000000000000000000000000000000000000000", reason: "server_owned" },
+  lock: { declared: "backup", reason: "server_owned" },
   vmstatestorage: { declared: "local", reason: "not_on_allow_list" },
-  memory: { declared: "plenty", reason: "invalid_value" },
+  description: { declared: "0", reason: "invalid_value" },
 };
 
 const KEYS = Object.keys(CASES);

@@ -248,6 +248,27 @@ describe.skipIf(!canMount())("the disk of the state directory", () => {
     expect(site.mutations()).toHaveLength(2);
   });
 
+  test.concurrent("full while an act runs: its outcome is recorded all the same", async () => {
+    using disk = new SmallDisk();
+    await using site = await open({ settings: { stateDir: disk.path } });
+    const daemon = await site.daemon();
+    await daemon.ready();
+    await until("the first mending", () => site.mutations().length === 1);
+    const slow = site.simulator.faults.add({ kind: "latency", ms: 2_000, match: { method: "PUT" } });
+    await site.edit({ vmid: 100, set: { description: "edited before the disk is full" } });
+    await site.shows(["op", "ls"], /set_config +(?:started|task_running)/);
+    disk.fill();
+    expect(await daemon.failing("JournalReady", "Full")).toContain(disk.path);
+    const [, id = ""] = await site.shows(["op", "ls", "--all"], /set_config +succeeded[^]*\n(\S+) +\S+ +set_config +succeeded[^\n]*\n$/);
+    site.simulator.faults.remove(slow);
+    expect(site.mutations()).toHaveLength(2);
+    await site.edit({ vmid: 100, set: { description: "edited while the disk is full" } });
+    disk.makeRoom();
+    await mended(site, daemon);
+    // Not only in memory: what the files hold after the agent has gone.
+    expect((await site.run(["journal", "show", id])).stdout).toMatch(/^state +succeeded$/m);
+  });
+
   test.concurrent("read-only: it says so, and goes on by itself once it is writable", async () => {
     using disk = new SmallDisk();
     await using site = await open({ settings: { stateDir: disk.path } });

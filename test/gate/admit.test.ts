@@ -37,7 +37,7 @@ describe("admission", () => {
 
 describe("a gated plan", () => {
   const plan: GuestPlan = {
-    guest: GUEST, name: "web-1", standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], message: "",
+    guest: GUEST, name: "web-1", standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], drivePending: [], driveUnknown: "", message: "",
   };
   const locked = { reason: "Locked", scope: "all", message: "" } as const;
 

@@ -19,20 +19,25 @@ import parameterKeys from "./parameter-keys.json";
 const HARMLESS: Readonly<Record<GuestKind, { readonly set: readonly string[]; readonly delete: readonly string[] }>> = {
   qemu: {
     set: [
-      "agent", "balloon", "boot", "cores", "cpu", "cpulimit", "cpuunits", "description", "memory", "name", "nameserver", "net[n]",
-      "onboot", "ostype", "protection", "searchdomain", "shares", "sockets", "startup", "tags", "vcpus",
+      "agent", "audio0", "balloon", "boot", "citype", "ciupgrade", "ciuser", "cores", "cpu", "cpulimit", "cpuunits", "description",
+      "hotplug", "ipconfig[n]", "keyboard", "localtime", "memory", "name", "nameserver", "net[n]", "numa", "onboot", "ostype",
+      "protection", "rng0", "searchdomain", "shares", "sockets", "sshkeys", "startup", "tablet", "tags", "vcpus", "vga",
     ],
     delete: [
-      "agent", "balloon", "boot", "cores", "cpu", "cpulimit", "cpuunits", "description", "memory", "name", "nameserver",
-      "onboot", "ostype", "searchdomain", "shares", "sockets", "startup", "tags", "vcpus",
+      "agent", "audio0", "balloon", "boot", "citype", "ciupgrade", "ciuser", "cores", "cpu", "cpulimit", "cpuunits", "description",
+      "hotplug", "ipconfig[n]", "keyboard", "localtime", "memory", "name", "nameserver", "numa", "onboot", "ostype",
+      "rng0", "searchdomain", "shares", "sockets", "sshkeys", "startup", "tablet", "tags", "vcpus", "vga",
     ],
   },
   lxc: {
     set: [
-      "cores", "cpulimit", "cpuunits", "description", "hostname", "memory", "nameserver", "net[n]", "onboot", "ostype",
-      "protection", "searchdomain", "startup", "swap", "tags",
+      "cmode", "console", "cores", "cpulimit", "cpuunits", "debug", "description", "hostname", "memory", "nameserver", "net[n]", "onboot",
+      "ostype", "protection", "searchdomain", "startup", "swap", "tags", "timezone", "tty",
     ],
-    delete: ["cores", "cpulimit", "cpuunits", "description", "hostname", "nameserver", "onboot", "searchdomain", "startup", "swap", "tags"],
+    delete: [
+      "cmode", "console", "cores", "cpulimit", "cpuunits", "debug", "description", "hostname", "nameserver", "onboot", "searchdomain",
+      "startup", "swap", "tags", "timezone", "tty",
+    ],
   },
 };
 
@@ -51,10 +56,10 @@ function keysOf(kind: GuestKind): readonly string[] {
   return [...expanded, ...EXTRA_KEYS];
 }
 
-/** "net[n]" for a key that Proxmox knows as net0 … net31. */
+/** "net[n]" for a key that Proxmox knows as net0 … net31, and so with ipconfig. */
 function nameOf(key: string): string {
-  const index = /^net(0|[1-9]\d?)$/.exec(key)?.[1];
-  return index !== undefined && Number(index) <= 31 ? "net[n]" : key;
+  const [, stem, index] = /^(net|ipconfig)(0|[1-9]\d?)$/.exec(key) ?? [];
+  return index !== undefined && Number(index) <= 31 ? `${stem}[n]` : key;
 }
 
 const MAC = "BC:24:11:00:01:00";

@@ -14,7 +14,7 @@ function reasonFor(kind: GuestKind, key: string, send: string | undefined, runni
   return classification.class === "benign" ? "benign" : classification.deferred.reason;
 }
 
-describe("a change of a key", () => {
+describe("a change of a key (rows O31, 48, 79, 80, 83 and 55)", () => {
   const cases: readonly [GuestKind, string, string | undefined, DeferredReason | "benign"][] = [
     ["qemu", "cores", "4", "benign"],
     ["qemu", "cores", undefined, "benign"],
@@ -51,6 +51,24 @@ describe("a change of a key", () => {
     ["lxc", "features", "nesting=1", "root_only"],
     ["lxc", "dev0", "/dev/kvm", "root_only"],
     ["lxc", "lxc.apparmor.profile", "unconfined", "root_only"],
+    ["qemu", "vga", "serial0", "benign"],
+    ["qemu", "sshkeys", undefined, "benign"],
+    ["qemu", "ipconfig31", "ip=dhcp", "benign"],
+    ["qemu", "ipconfig32", "ip=dhcp", "not_on_allow_list"],
+    ["lxc", "ipconfig0", "ip=dhcp", "not_on_allow_list"],
+    ["qemu", "rng0", "source=/dev/urandom,period=100", "benign"],
+    ["qemu", "rng0", "source=/dev/hwrng", "not_on_allow_list"],
+    ["qemu", "rng0", undefined, "benign"],
+    ["lxc", "cmode", "console", "benign"],
+    ["lxc", "cmode", "shell", "not_on_allow_list"],
+    ["lxc", "env", "A=1", "not_on_allow_list"],
+    ["lxc", "lxc", "x", "root_only"],
+    ["lxc", "entrypoint", "/bin/sh", "not_on_allow_list"],
+    ["qemu", "acpi", "1", "not_on_allow_list"],
+    ["qemu", "bios", "ovmf", "not_on_allow_list"],
+    ["qemu", "machine", "q35", "not_on_allow_list"],
+    ["qemu", "smp", "2", "not_on_allow_list"],
+    ["qemu", "pool", "x", "not_on_allow_list"],
     ["qemu", "scsihw", "virtio-scsi-pci", "not_on_allow_list"],
     ["qemu", "delete", "unused0", "not_on_allow_list"],
     ["qemu", "force", "1", "not_on_allow_list"],
@@ -63,6 +81,16 @@ describe("a change of a key", () => {
   ];
   test.each(cases)("%s %s to %p is %s", (kind, key, send, expected) => {
     expect(reasonFor(kind, key, send)).toBe(expected);
+  });
+
+  const words: readonly [GuestKind, string, string, string][] = [
+    ["qemu", "bios", "ovmf", "lose its licence"], ["qemu", "machine", "q35", "lose its licence"], ["qemu", "scsihw", "lsi", "may no longer start"], ["qemu", "acpi", "0", "asked to shut down"],
+    ["qemu", "smp", "2", "declare sockets"], ["qemu", "rng0", "/dev/hwrng", "/dev/urandom"], ["lxc", "cmode", "shell", "without a login"], ["lxc", "env", "A=1", "lxc.environment.runtime"],
+    ["lxc", "lxc.idmap", "u 0 1 2", "/etc/pve/lxc"],
+  ];
+  test.each(words)("%s %s to %s: the message says %s", (kind, key, send, expected) => {
+    const classification = classifyChange(change(key, send), observedGuest({ kind, running: RUNNING }), "desired");
+    expect(classification.class === "benign" ? "" : classification.deferred.message).toContain(expected);
   });
 
   test("a message names the key and says what to do", () => {

@@ -47,7 +47,8 @@ complete -C (string join ' ' -- $argv[2..-1])`, words).split("\n").filter((line)
 const CASES: readonly { readonly line: string; readonly offers: readonly string[]; readonly not?: readonly string[] }[] = [
   { line: "agent ", offers: ["run", "plan", "status", "journal", "install", "uninstall"], not: ["completion", "--config"] },
   { line: "agent pl", offers: ["plan"], not: ["run"] },
-  { line: "agent journal ", offers: ["ls", "show", "verify"], not: ["plan"] },
+  { line: "agent journal ", offers: ["ls", "show", "verify", "compact", "tail", "export"], not: ["plan"] },
+  { line: "agent journal export -o ", offers: ["jsonl"], not: ["json", "text"] },
   { line: "agent journal ls --g", offers: ["--guest"], not: ["--output"] },
   { line: "agent plan -o ", offers: ["text", "json"], not: ["plan"] },
   { line: "agent plan --output j", offers: ["json"], not: ["text"] },

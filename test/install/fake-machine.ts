@@ -80,7 +80,7 @@ esac`);
   request(changes: Partial<InstallRequest> = {}): InstallRequest {
     const binary = join(this.#bin, "agent-to-install");
     if (!existsSync(binary)) writeFileSync(binary, "#!/bin/sh\necho agent\n");
-    const texts = { completions: { bash: "# bash\n", zsh: "# zsh\n", fish: "# fish\n" }, config: "dryRun: true\n", desired: "version: 1\nguests: []\n" };
+    const texts = { completions: { bash: "# bash\n", zsh: "# zsh\n", fish: "# fish\n" }, config: "dryRun: true\n", desired: "version: 1\nguests: []\n", schema: "{}\n" };
     return { tree: this.tree, programs: this.programs, isForPackaging: false, prefix: "/usr/local", binary, texts, unitText, shouldCreateToken: false, ...changes };
   }
 

@@ -23,7 +23,7 @@ describe.skipIf(!isRoot)("making the token (needs root: its file is given to ano
     const machine = new FakeMachine();
     expect(install(machine).failure).toBeUndefined();
     expect(machine.calls().filter((call) => call.startsWith("pveum"))).toEqual([
-      "pveum role add Steward --privs VM.Audit VM.Config.CPU VM.Config.Memory VM.Config.Network VM.Config.Options VM.PowerMgmt",
+      "pveum role add Steward --privs VM.Audit VM.Config.CPU VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options VM.PowerMgmt",
       "pveum role add StewardHost --privs Sys.Audit",
       "pveum role add StewardNet --privs SDN.Use",
       "pveum user add steward@pve --comment keeps guests as declared",
@@ -60,7 +60,7 @@ describe.skipIf(!isRoot)("making the token (needs root: its file is given to ano
     machine.pveumHas("role", [{ roleid: "Steward", privs: "VM.Audit,VM.PowerMgmt,VM.Config.Disk" }, { roleid: "StewardHost", privs: "Sys.Audit,Sys.Modify" }, { roleid: "StewardNet", privs: "SDN.Use" }]);
     install(machine);
     expect(machine.calls().filter((call) => call.startsWith("pveum"))).toEqual([
-      "pveum role modify Steward --append 1 --privs VM.Config.CPU VM.Config.Memory VM.Config.Network VM.Config.Options",
+      "pveum role modify Steward --append 1 --privs VM.Config.CPU VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options",
       "pveum user token add steward@pve agent --privsep 0 --output-format json",
     ]);
   });

@@ -27,9 +27,13 @@ describe("the unit", () => {
   test("starts after Proxmox and the network, and goes on without them", () => {
     for (const unit of ["pve-cluster.service", "pve-guests.service", "network-online.target"]) {
       expect(setting("After")?.split(" ")).toContain(unit);
-      expect(setting("Wants")?.split(" ")).toContain(unit);
     }
+    for (const unit of ["pve-cluster.service", "network-online.target"]) expect(setting("Wants")?.split(" ")).toContain(unit);
     for (const binding of ["Requires", "Requisite", "BindsTo", "PartOf"]) expect(setting(binding)).toBeUndefined();
+  });
+
+  test("does not pull in pve-guests.service, whose start starts every guest with onboot", () => {
+    expect(unitText("/usr/bin/agent")).not.toMatch(/^(?:Wants|Requires|Requisite|BindsTo|Upholds)=.*pve-guests/m);
   });
 
   // The runtime compiles as it goes; run states are read from /proc, /run and the cgroup tree.

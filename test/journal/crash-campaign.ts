@@ -1,8 +1,9 @@
-import { verifyJournal } from "../../src/journal/inspect.ts";
+import { verifyJournal } from "../../src/journal/verify.ts";
+import { isSegmentName } from "../../src/journal/segment.ts";
 import type { Journal } from "../../src/journal/types.ts";
 import { MemoryFileSystem, type MemoryFileSystemOptions } from "../support/memory-file-system.ts";
-import { DiskModel, diskIn, type CrashState } from "./crash-states.ts";
-import { DIRECTORY, codeOf, digestOf, openOrThrow, SeededRandom, startOf, valueOf } from "./journal-fixture.ts";
+import { DiskModel, diskIn, FEW, type CrashState, type Effort } from "./crash-states.ts";
+import { contentOf, DIRECTORY, codeOf, digestOf, openOrThrow, SeededRandom, startOf, valueOf } from "./journal-fixture.ts";
 
 /**
  * Runs a workload on a simulated disk, crashes it after every prefix of what the disk recorded, and
@@ -13,6 +14,10 @@ import { DIRECTORY, codeOf, digestOf, openOrThrow, SeededRandom, startOf, valueO
 export interface CampaignReport {
   readonly states: number;
   readonly recoveries: number;
+  /** What the workload was: records acknowledged one by one or together, segments that followed another, asked for or not. */
+  readonly appends: number;
+  readonly rotations: number;
+  readonly compactions: number;
   readonly violations: readonly string[];
 }
 
@@ -33,6 +38,7 @@ const KEY_EXPIRES_AT = "2099-01-01T00:00:00Z";
 class Workload {
   readonly units: Unit[] = [];
   readonly keys = new Map<string, string>();
+  compactions = 0;
   readonly #fileSystem: MemoryFileSystem;
   readonly #journal: Journal;
 
@@ -41,8 +47,10 @@ class Workload {
     this.#journal = journal;
   }
 
+  /** Every few records a rotation, by the small segments; one compaction that is asked for, with appends beside it. */
   async run(rounds: number): Promise<void> {
     for (let round = 0; round < rounds; round++) {
+      if (round === Math.floor(rounds / 2)) await Promise.all([this.#fact("beside", round), this.#compact(), this.#fact("beside", round + 1)]);
       await this.#fact(`k${round % 7}`, round);
       const id = await this.#begin(100 + round, round % 3 === 0 ? `key-${round}` : undefined);
       // Several at once: batches of more than one record.
@@ -79,6 +87,11 @@ class Workload {
     acknowledge();
   }
 
+  async #compact(): Promise<void> {
+    valueOf(await this.#journal.compact());
+    this.compactions++;
+  }
+
   async #begin(vmid: number, key: string | undefined): Promise<string> {
     let id = "";
     const acknowledge = this.#submit([({ operations }) => operations.set(id, "planned"), ({ operations }) => operations.set(id, "started")]);
@@ -99,13 +112,15 @@ class Workload {
 export interface CampaignOptions {
   readonly seed: number;
   readonly rounds: number;
-  readonly statesPerPrefix: number;
+  readonly effort: Effort;
+  /** Of how many states the recovery is crashed too, and appended to. */
+  readonly crashedRecoveries: number;
   readonly lies?: MemoryFileSystemOptions["lies"];
   /** Stop at the first violation (canaries). */
   readonly isCanary?: boolean;
 }
 
-export async function runCampaign({ seed, rounds, statesPerPrefix, lies, isCanary }: CampaignOptions): Promise<CampaignReport> {
+export async function runCampaign({ seed, rounds, effort, crashedRecoveries, lies, isCanary }: CampaignOptions): Promise<CampaignReport> {
   const random = new SeededRandom(seed);
   const start = await tornStart(seed);
   const fileSystem = new MemoryFileSystem({ ...start, ...(lies === undefined ? {} : { lies }) });
@@ -113,15 +128,19 @@ export async function runCampaign({ seed, rounds, statesPerPrefix, lies, isCanar
   const workload = new Workload(fileSystem, journal);
   await workload.run(rounds);
   await journal.close();
-  const oracle = new Oracle(workload, random);
+  const oracle = new Oracle(workload, random, crashedRecoveries);
   const model = new DiskModel(start.directories, start.files);
   for (let prefix = 0; prefix <= fileSystem.changes.length; prefix++) {
-    for (const state of model.states(random, statesPerPrefix)) await oracle.judge(state, prefix);
+    for (const state of model.states(random, effort)) {
+      await oracle.judge(state, prefix);
+      if (isCanary === true && oracle.violations.length > 0) break;
+    }
     if (isCanary === true && oracle.violations.length > 0) break;
     const change = fileSystem.changes[prefix];
     if (change !== undefined) model.apply(change);
   }
-  return { states: oracle.states, recoveries: oracle.recoveries, violations: oracle.violations };
+  const rotations = fileSystem.changes.filter((change) => change.type === "rename" && isSegmentName(change.to.slice(DIRECTORY.length + 1))).length;
+  return { states: oracle.states, recoveries: oracle.recoveries, violations: oracle.violations, appends: workload.units.length, rotations, compactions: workload.compactions };
 }
 
 /** A disk with a journal whose last write was torn: the workload begins with a repair. */
@@ -133,7 +152,7 @@ async function tornStart(seed: number): Promise<{ directories: readonly string[]
   await journal.close();
   const files = fileSystem.snapshot();
   const path = `${DIRECTORY}/${segment}`;
-  const bytes = files.get(path) ?? new Uint8Array();
+  const bytes = contentOf(files.get(path));
   files.set(path, Buffer.concat([bytes, bytes.subarray(bytes.length - 150, bytes.length - 20)]));
   return { directories: fileSystem.directories, files };
 }
@@ -145,8 +164,10 @@ class Oracle {
   readonly #workload: Workload;
   readonly #digests: readonly string[];
   readonly #random: SeededRandom;
+  readonly #crashedRecoveries: number;
 
-  constructor(workload: Workload, random: SeededRandom) {
+  constructor(workload: Workload, random: SeededRandom, crashedRecoveries: number) {
+    this.#crashedRecoveries = crashedRecoveries;
     this.#workload = workload;
     this.#digests = workload.digests();
     this.#random = random;
@@ -159,7 +180,7 @@ class Oracle {
     const where = `after change ${prefix} [${state.choice}]`;
     const disk = diskIn(state);
     const digest = await this.#recover(disk, acknowledged, submitted, where);
-    if (digest === undefined || this.#random.fraction() > 0.2) return;
+    if (digest === undefined || this.#random.fraction() > this.#crashedRecoveries) return;
     await this.#crashRecovery(state, disk, acknowledged, submitted, where);
     await this.#recover(disk, acknowledged, submitted, `${where}, opened again`, digest);
   }
@@ -193,7 +214,7 @@ class Oracle {
     const model = new DiskModel(state.directories, state.files);
     const until = this.#random.below(disk.changes.length + 1);
     for (const change of disk.changes.slice(0, until)) model.apply(change);
-    for (const again of model.states(this.#random, 3)) {
+    for (const again of model.states(this.#random, FEW)) {
       const secondDisk = diskIn(again);
       const secondWhere = `${where}, recovery crashed after ${until} [${again.choice}]`;
       if ((await this.#recover(secondDisk, acknowledged, submitted, secondWhere)) !== undefined) await this.#appendAndLose(again, secondWhere);
@@ -206,7 +227,7 @@ class Oracle {
     valueOf(await journal.putFact("after", "recovery", true));
     const model = new DiskModel(state.directories, state.files);
     for (const change of disk.changes) model.apply(change);
-    for (const lost of model.states(this.#random, 2)) {
+    for (const lost of model.states(this.#random, FEW)) {
       const last = await openOrThrow(diskIn(lost));
       if (last.fact("after", "recovery") !== true) this.violations.push(`${where}: what was acknowledged after the recovery is lost [${lost.choice}]`);
     }

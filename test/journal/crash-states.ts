@@ -2,9 +2,10 @@ import { applyDataChange, MemoryFileSystem, type Change, type DataChange } from 
 import type { SeededRandom } from "./journal-fixture.ts";
 
 /**
- * Derives the states a crash may leave from what a simulated disk recorded: of the changes that were
- * not yet durable any subset may have happened; a write may be cut anywhere, its rest missing, zero or
- * garbage; names and data are independent.
+ * Derives the states that a crash may leave from what a simulated disk recorded. Of the changes that were
+ * not yet durable any subset may have happened: all subsets while there are few, else a sample. An append
+ * that happened may be cut at any byte, its rest missing, zeros or garbage. Names and data are
+ * independent.
  */
 interface Pending<C> {
   readonly index: number;
@@ -18,6 +19,30 @@ export interface CrashState {
   readonly directories: readonly string[];
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly choice: string;
+}
+
+/** How much is tried at every prefix of the changes. */
+export interface Effort {
+  /** Changes up to which all subsets are tried. */
+  readonly exhaustiveUpTo: number;
+  /** Subsets that are tried otherwise. */
+  readonly samples: number;
+  /** Places at which the newest write is cut, with each of the fillers; "every" byte in the long run. */
+  readonly cutsOfLast: number | "every";
+  /** Places at which other writes are cut. */
+  readonly cutsOfOthers: number;
+}
+
+/** The least: everything happened, nothing happened, and a few in between. */
+export const FEW: Effort = { exhaustiveUpTo: 0, samples: 1, cutsOfLast: 1, cutsOfOthers: 0 };
+
+const FILLERS = ["nothing", "zeros", "garbage"] as const;
+
+/** One way a write happened in part. */
+interface Cut {
+  readonly at: number;
+  readonly filler: (typeof FILLERS)[number];
+  readonly seed: number;
 }
 
 /** What is durable and what is under way after a prefix of the changes. */
@@ -67,16 +92,22 @@ export class DiskModel {
     }
   }
 
-  /** Up to `most` different states, the two extremes (all happened, nothing happened) first. */
-  *states(random: SeededRandom, most: number): Generator<CrashState> {
+  /** States after a crash now; the two extremes (all happened, nothing happened) first. */
+  *states(random: SeededRandom, effort: Effort): Generator<CrashState> {
     const pending = [...this.#pendingNames, ...this.#pendingData].sort((left, right) => left.index - right.index);
-    const all = pending.map(() => true);
-    yield this.#materialise(pending, all, undefined);
+    yield this.#materialise(pending, pending.map(() => true), new Map());
     if (pending.length === 0) return;
-    yield this.#materialise(pending, all.map(() => false), undefined);
-    for (let count = 2; count < most; count++) {
-      const kept = all.map(() => random.fraction() < 0.6);
-      yield this.#materialise(pending, kept, random.fraction() < 0.75 ? random : undefined);
+    yield this.#materialise(pending, pending.map(() => false), new Map());
+    for (const kept of subsets(pending.length, random, effort)) yield this.#materialise(pending, kept, new Map());
+    const writes = pending.filter(({ change }) => change.type === "write");
+    for (const { index, change } of writes) {
+      const isLast = index === writes.at(-1)?.index;
+      for (const cut of cutsOf(change, isLast ? effort.cutsOfLast : effort.cutsOfOthers, random)) {
+        // Alone with all the others, and with a part of them.
+        const all = pending.map(() => true);
+        const some = pending.map((other) => other.index === index || random.fraction() < 0.6);
+        yield this.#materialise(pending, random.fraction() < 0.5 || pending.length === 1 ? all : some, new Map([[index, cut]]));
+      }
     }
   }
 
@@ -86,18 +117,18 @@ export class DiskModel {
     return true;
   }
 
-  /** `cuts`: kept writes are also cut, at a place and with a rest the random source chooses. */
-  #materialise(pending: readonly Pending<Change>[], kept: readonly boolean[], cuts: SeededRandom | undefined): CrashState {
+  #materialise(pending: readonly Pending<Change>[], kept: readonly boolean[], cuts: ReadonlyMap<number, Cut>): CrashState {
     const directories = new Set(this.#directories);
     const names = new Map(this.#names);
     const contents = new Map(this.#durable);
     const choice: string[] = [];
     for (const [position, { index, change }] of pending.entries()) {
       if (kept[position] !== true) continue;
-      choice.push(`${index}:${change.type}`);
+      const cut = cuts.get(index);
+      choice.push(`${index}:${change.type}${cut === undefined ? "" : ` cut@${cut.at}+${cut.filler}`}`);
       if (change.type === "write" || change.type === "truncate") {
-        const cut = change.type === "write" && cuts !== undefined ? cutWrite(change, cuts, choice) : change;
-        contents.set(change.inode, applyDataChange(contents.get(change.inode) ?? new Uint8Array(), cut));
+        const before = contents.get(change.inode) ?? new Uint8Array();
+        contents.set(change.inode, cut === undefined || change.type === "truncate" ? applyDataChange(before, change) : applyCut(before, change, cut));
       } else if (change.type !== "dataSync" && change.type !== "dataSyncFailed" && change.type !== "syncDirectory") {
         applyName(directories, names, change);
       }
@@ -107,16 +138,36 @@ export class DiskModel {
   }
 }
 
+/** Subsets of `count` changes but the two extremes: all of them, or a seeded sample. */
+function* subsets(count: number, random: SeededRandom, { exhaustiveUpTo, samples }: Effort): Generator<readonly boolean[]> {
+  if (count <= exhaustiveUpTo) {
+    for (let bits = 1; bits < 2 ** count - 1; bits++) yield Array.from({ length: count }, (_, position) => (bits & (1 << position)) !== 0);
+    return;
+  }
+  for (let sample = 0; sample < samples; sample++) yield Array.from({ length: count }, () => random.fraction() < 0.6);
+}
+
 type Write = Extract<DataChange, { type: "write" }>;
 
-function cutWrite(change: Write, random: SeededRandom, choice: string[]): Write {
-  const at = random.below(change.bytes.length + 1);
-  const rest = random.below(3);
-  choice.push(`cut@${at}+${["nothing", "zeros", "garbage"][rest]}`);
-  if (rest === 0) return { ...change, bytes: change.bytes.slice(0, at) };
-  const bytes = rest === 1 ? new Uint8Array(change.bytes.length) : random.bytes(change.bytes.length);
+function* cutsOf(change: Change, places: number | "every", random: SeededRandom): Generator<Cut> {
+  if (change.type !== "write") return;
+  const { length } = change.bytes;
+  const count = places === "every" ? length + 1 : Math.min(places, length + 1);
+  for (let place = 0; place < count; place++) {
+    const at = places === "every" ? place : random.below(length + 1);
+    const seed = random.below(2 ** 30);
+    if (places === "every") for (const filler of FILLERS) yield { at, filler, seed };
+    else yield { at, filler: FILLERS[random.below(FILLERS.length)] ?? "nothing", seed };
+  }
+}
+
+/** `before` after a write that happened in part. */
+function applyCut(before: Uint8Array, change: Write, { at, filler, seed }: Cut): Uint8Array {
+  if (filler === "nothing") return applyDataChange(before, { ...change, bytes: change.bytes.slice(0, at) });
+  const bytes = new Uint8Array(change.bytes.length);
+  if (filler === "garbage") for (let index = 0; index < bytes.length; index++) bytes[index] = (Math.imul(index + seed, 2_654_435_761) >>> 13) & 0xff;
   bytes.set(change.bytes.subarray(0, at));
-  return { ...change, bytes };
+  return applyDataChange(before, { ...change, bytes });
 }
 
 function applyName(directories: Set<string>, names: Map<string, number>, change: NameChange): void {

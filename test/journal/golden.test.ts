@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readRecords, verifyJournal } from "../../src/journal/inspect.ts";
+import { readRecords } from "../../src/journal/inspect.ts";
+import { verifyJournal } from "../../src/journal/verify.ts";
 import { FORMAT_VERSION } from "../../src/journal/segment.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { MemoryFileSystem } from "../support/memory-file-system.ts";

@@ -1,3 +1,4 @@
+import { endOfContent } from "../../src/journal/scan.ts";
 import { openJournal, type JournalOptions } from "../../src/journal/journal.ts";
 import type { Journal, NewOperation } from "../../src/journal/types.ts";
 import type { Random } from "../../src/ports/random.ts";
@@ -69,6 +70,11 @@ export function codeOf(result: { ok: true } | { ok: false; error: { code: string
 
 export function startOf(vmid: number, more: Partial<NewOperation> = {}): NewOperation {
   return { guest: { kind: "qemu", vmid, identity: { smbiosUuid: `uuid-${vmid}` } }, action: "start", params: {}, provenance: "desired", ...more };
+}
+
+/** A segment's bytes without the empty space that may lie behind its last frame. */
+export function contentOf(bytes: Uint8Array = new Uint8Array()): Uint8Array {
+  return bytes.subarray(0, Math.min(bytes.length, endOfContent(bytes, 0) + 1));
 }
 
 /** What a journal says, as one comparable text: facts of the namespace "w" and the state of every operation. */

@@ -1,10 +1,11 @@
 import { parentOf } from "../../src/journal/context.ts";
 import { describe, expect, test } from "bun:test";
-import { readRecords, verifyJournal } from "../../src/journal/inspect.ts";
+import { readRecords } from "../../src/journal/inspect.ts";
+import { verifyJournal } from "../../src/journal/verify.ts";
 import type { Journal } from "../../src/journal/types.ts";
 import { MemoryFileSystem } from "../support/memory-file-system.ts";
-import { DiskModel, diskIn } from "./crash-states.ts";
-import { codeOf, DIRECTORY, openOrThrow, recordingLog, SeededRandom, startOf, valueOf } from "./journal-fixture.ts";
+import { DiskModel, diskIn, FEW } from "./crash-states.ts";
+import { codeOf, contentOf, DIRECTORY, openOrThrow, recordingLog, SeededRandom, startOf, valueOf } from "./journal-fixture.ts";
 
 async function written(): Promise<{ fileSystem: MemoryFileSystem; path: string; bytes: Uint8Array }> {
   const fileSystem = new MemoryFileSystem();
@@ -12,7 +13,7 @@ async function written(): Promise<{ fileSystem: MemoryFileSystem; path: string; 
   for (let index = 0; index < 4; index++) valueOf(await journal.putFact("w", `k${index}`, index));
   const path = `${DIRECTORY}/${journal.head().segment}`;
   await journal.close();
-  return { fileSystem, path, bytes: valueOf(fileSystem.readFile(path)) };
+  return { fileSystem, path, bytes: contentOf(valueOf(fileSystem.readFile(path))) };
 }
 
 function epochs(fileSystem: MemoryFileSystem): string[] {
@@ -237,7 +238,7 @@ describe("a failed sync", () => {
     valueOf(await again.putFact("w", "after", 1));
     const model = new DiskModel(["/state"]);
     for (const change of fileSystem.changes) model.apply(change);
-    for (const state of model.states(new SeededRandom(1), 2)) {
+    for (const state of model.states(new SeededRandom(1), FEW)) {
       expect([...(await openOrThrow(diskIn(state))).facts("w").keys()]).toEqual(["before", "after"]);
     }
   });

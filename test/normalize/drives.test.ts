@@ -136,3 +136,11 @@ test("an empty slot needs a storage and a size, a mount point its path", () => {
   expect(refusal("qemu", "scsi0", { storage: "local" })).toContain("a storage and a size");
   expect(refusal("lxc", "mp0", { storage: "local", size: "1G" })).toContain("mp: expected a path");
 });
+
+test("row 39: cdrom is ide2 under another name, and a CD drive without saying so", () => {
+  expect(isDrift("qemu", "cdrom", "none", "none,media=cdrom")).toBe(false);
+  expect(isDrift("qemu", "cdrom", "local:iso/x.iso", "local:iso/x.iso,media=cdrom,size=5M")).toBe(false);
+  expect(isDrift("qemu", "cdrom", "local:iso/y.iso,media=cdrom", "local:iso/x.iso,media=cdrom,size=5M")).toBe(true);
+  expect(merged("qemu", "cdrom", "local:iso/x.iso")).toBe("local:iso/x.iso,media=cdrom");
+  expect(isDrift("qemu", "cdrom", null)).toBe(false);
+});

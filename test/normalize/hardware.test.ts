@@ -79,3 +79,13 @@ test("row 69: a password is never compared and never repeated, in a form or in a
   expect(refusal("qemu", "cipassword", "s3cret")).not.toContain("s3cret");
   expect(isDrift("qemu", "cipassword", null, "**********")).toBe(true);
 });
+
+test("row 64: memory encryption, parts in any order, defaults said or not", () => {
+  expect(isDrift("qemu", "amd-sev", { type: "snp", "allow-smt": true }, "type=snp")).toBe(false);
+  expect(isDrift("qemu", "amd-sev", "snp,kernel-hashes=0,no-debug=1", "no-debug=1,type=snp")).toBe(false);
+  expect(isDrift("qemu", "amd-sev", { "allow-smt": 0 }, "snp")).toBe(true);
+  expect(merged("qemu", "amd-sev", { "no-debug": 1 }, "es,no-key-sharing=1")).toBe("es,no-key-sharing=1,no-debug=1");
+  expect(isDrift("qemu", "intel-tdx", "tdx", "type=tdx,attestation=1")).toBe(false);
+  expect(isDrift("qemu", "intel-tdx", { attestation: 0 }, "tdx,attestation=1,vsock-cid=2")).toBe(true);
+  expect(refusal("qemu", "amd-sev", "best")).toContain("type");
+});

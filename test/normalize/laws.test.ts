@@ -157,7 +157,7 @@ test("rows 31 and 37: over a disk that is there, no option is lost, no volume re
   );
 });
 
-test("row 6: reordering what Proxmox answers changes no normal form", () => {
+test("rows 6 and 13: reordering what Proxmox answers changes no normal form", () => {
   const parts = fc.shuffledSubarray(["bridge=vmbr0", "tag=5", "firewall=1", "link_down=0", "rate=2.50"], { minLength: 5 });
   fc.assert(
     fc.property(parts, CONTEXT, (shuffled, extra) => {

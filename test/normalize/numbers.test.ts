@@ -46,7 +46,7 @@ test.each([
   expect(refusal(kind, key, declared)).toMatch(/expected an? (integer|number)/);
 });
 
-test("what is there is read even when it could not be written", () => {
+test("what is there is read even when it could not be written (row O1)", () => {
   expect(formOf("qemu", "cores", 999_999)).toBe("999999");
   expect(formOf("qemu", "cores", "many")).toBe("many");
   expect(isDrift("qemu", "cores", 2, "many")).toBe(true);

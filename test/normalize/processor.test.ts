@@ -110,3 +110,10 @@ test("localtime's default is the system's: known only where the system is", () =
   expect(isDrift("qemu", "localtime", 0, undefined, { siblings: { ostype: "l26" } })).toBe(false);
   expect(isDrift("qemu", "localtime", 0)).toBe(true);
 });
+
+test("row 55: smp is an older name of sockets: equal to them it is no difference, else it is one", () => {
+  expect(isDrift("qemu", "smp", 2, undefined, { siblings: { sockets: 2 } })).toBe(false);
+  expect(isDrift("qemu", "smp", 1, undefined, { siblings: {} })).toBe(false);
+  expect(isDrift("qemu", "smp", 2, undefined, { siblings: { sockets: 4 } })).toBe(true);
+  expect(isDrift("qemu", "smp", 2, undefined, { siblings: {} })).toBe(true);
+});

@@ -65,7 +65,7 @@ test("row 8: a null or default sub-key is not written over one that says the def
 
 test("what is equal keeps the spelling it has; only what differs is rewritten", () => {
   expect(merged("qemu", "cpu", { flags: ["+aes"], hidden: true }, "cputype=host,flags=+aes")).toBe("host,flags=+aes,hidden=1");
-  expect(merged("qemu", "agent", { type: "isa" }, "yes,freeze-fs=off")).toBe("yes,freeze-fs=off,type=isa");
+  expect(merged("qemu", "agent", { type: "isa" }, "1,freeze-fs=off")).toBe("1,freeze-fs=off,type=isa");
 });
 
 test.each([

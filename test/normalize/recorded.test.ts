@@ -67,7 +67,7 @@ const RESPELLED: readonly (readonly ["qemu" | "lxc", string, string, string])[] 
   ["lxc", "onboot", "yes", "1"],
 ];
 
-test.each(ACCEPTED)("%s %s sent as %j and read back as %j is no drift", (kind, key, sent, back) => {
+test.each(ACCEPTED)("%s %s sent as %j and read back as %j is no drift (row O2)", (kind, key, sent, back) => {
   expect(isDrift(kind, key, sent, back)).toBe(false);
   if (back !== undefined && String(back).trim() !== "") expect(merged(kind, key, sent, back)).toBe(String(back));
 });

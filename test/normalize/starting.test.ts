@@ -82,3 +82,44 @@ test("row 63: hotplug off is not the default, and an unknown feature is refused"
   expect(merged("qemu", "hotplug", ["usb", "network"])).toBe("network,usb");
   expect(refusal("qemu", "hotplug", "network,gpu")).toContain("gpu");
 });
+
+/** An old guest: letters, a boot disk, a CD drive, cloud-init, two NICs. */
+const OLD = {
+  bootdisk: "scsi0", scsi0: "local-lvm:vm-100-disk-0,size=32G", scsi1: "local-lvm:vm-100-disk-1,size=8G", sata0: "none,media=cdrom",
+  ide2: "local:iso/debian.iso,media=cdrom,size=600M", ide0: "local-lvm:vm-100-cloudinit,media=cdrom", net0: "virtio=BC:24:11:00:01:00,bridge=vmbr0", net1: "e1000=BC:24:11:00:01:01",
+  efidisk0: "local-lvm:vm-100-disk-2,efitype=4m,size=4M",
+};
+
+test.each([
+  // As Proxmox goes through them: by letter, then ide, scsi, virtio, sata; the one disk that bootdisk names.
+  ["order=scsi0;ide2;sata0;net0;net1", undefined, OLD],
+  ["order=scsi0;ide2;sata0;net0;net1", "cdn", OLD],
+  ["order=net0;net1;scsi0", "legacy=nc", OLD],
+  ["cdn", "order=scsi0;ide2;sata0;net0;net1", OLD],
+  ["order=net0;net1", "ncn", { ...OLD, bootdisk: "scsi7" }],
+  ["order=ide0", "c", { bootdisk: "ide0", ide0: "local:100/vm-100-cloudinit.qcow2,media=cdrom" }],
+  ["order=virtio1;net5", "order=virtio1;net5", { virtio1: "x:1", net5: "virtio" }],
+] as const)("row 50: %j and %j boot the same from these devices", (left, right, devices) => {
+  const [declared, observed] = [left, right];
+  const siblings = { ...devices, ...(observed === undefined ? {} : { boot: observed }) };
+  expect(isDrift("qemu", "boot", declared, observed, { siblings })).toBe(false);
+});
+
+test.each([
+  ["without a boot disk no disk is booted from", "order=scsi0;ide2;sata0;net0;net1", "cdn", { ...OLD, bootdisk: "" }],
+  ["only the boot disk is", "order=scsi0;scsi1;ide2;sata0;net0;net1", "cdn", OLD],
+  ["cloud-init's drive is no CD to boot from", "order=scsi0;ide0;ide2;sata0;net0;net1", "cdn", OLD],
+  ["another order is another order", "order=ide2;sata0;scsi0;net0;net1", "cdn", OLD],
+  ["a NIC less", "order=scsi0;ide2;sata0;net0", "cdn", OLD],
+  ["letters that stand for nothing boot from nothing", "cdn", "legacy=a", OLD],
+  ["an empty order boots from nothing", "cdn", " ", OLD],
+  ["an empty order boots from nothing, however it is said", "order=scsi0;ide2;sata0;net0;net1", " ", OLD],
+] as const)("row 50: %s", (_, declared, observed, devices) => {
+  expect(isDrift("qemu", "boot", declared, observed, { siblings: { ...devices, boot: observed } })).toBe(true);
+});
+
+test("row 50: a boot disk says nothing beside an order, which Proxmox drops it for", () => {
+  expect(isDrift("qemu", "bootdisk", "scsi0", undefined, { siblings: { boot: "order=scsi0" } })).toBe(false);
+  expect(isDrift("qemu", "bootdisk", "scsi0", undefined, { siblings: { boot: "cdn" } })).toBe(true);
+  expect(isDrift("qemu", "bootdisk", "scsi0", "scsi1", { siblings: {} })).toBe(true);
+});

@@ -4,7 +4,7 @@ import type { GuestPlan } from "../../src/plan/types.ts";
 
 const START = { type: "start", guest: { kind: "qemu", vmid: 101 }, reason: "" } as const;
 const PLAN: GuestPlan = {
-  guest: START.guest, name: undefined, standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], message: "",
+  guest: START.guest, name: undefined, standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], drivePending: [], driveUnknown: "", message: "",
 };
 
 test("affected are guests that are acted on, or would be were they not held just now", () => {

@@ -25,7 +25,7 @@ describe("the order of keys", () => {
 });
 
 test("keys that Proxmox owns, NICs and secrets are known by name", () => {
-  expect(["digest", "meta", "lock", "snaptime", "lxc"].map(isServerOwned)).toEqual([true, true, true, true, true]);
+  expect(["digest", "meta", "lock", "snaptime", "vmgenid"].map(isServerOwned)).toEqual([true, true, true, true, true]);
   expect(["name", "unused0", "template"].map(isServerOwned)).toEqual([false, false, false]);
   expect(["net0", "net31", "net", "netx", "net0x"].map(isNetworkKey)).toEqual([true, true, false, false, false]);
   expect(["cipassword", "env", "ciuser"].map(isSecretKey)).toEqual([true, true, false]);

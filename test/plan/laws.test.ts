@@ -111,7 +111,7 @@ describe("for every guest and declaration (property)", () => {
     }), RUNS);
   });
 
-  test("only declared keys that differ are changed, each at most once", () => {
+  test("only declared keys that differ are changed, each at most once (row O5)", () => {
     fc.assert(fc.property(situation, (input) => {
       const changes = changesOf(planGuest(input));
       for (const { key, declared, found } of changes) {

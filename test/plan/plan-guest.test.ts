@@ -20,7 +20,7 @@ function changesFor(config: Record<string, DeclaredValue>, running: RawConfig, o
 }
 
 describe("a declared key", () => {
-  test("that differs becomes a change with both values, both normal forms, and the config's digest", () => {
+  test("that differs becomes a change with both values, both normal forms, and the config's digest (rows O6 and 10)", () => {
     expect(plan({ config: { cores: 4 } }).actions).toEqual([
       {
         type: "set_config",
@@ -45,6 +45,13 @@ describe("a declared key", () => {
   ];
   test.each(inSync)("is in sync: %s", (_, config, running) => {
     expect(plan({ config }, { running })).toMatchObject({ actions: [], withheld: [], deferred: [] });
+  });
+
+  test("cdrom is compared with ide2, which it is another name for (row 39)", () => {
+    const running = { ide2: "local:iso/x.iso,media=cdrom,size=5M" };
+    const planOf = (cdrom: string) => planGuest({ desired: desiredGuest({ config: { cdrom } }), observed: observedGuest({ running }), situation: {}, facts: HOST_FACTS });
+    expect([planOf("local:iso/x.iso").actions, planOf("local:iso/x.iso").deferred]).toEqual([[], []]);
+    expect(planOf("none").deferred).toMatchObject([{ key: "cdrom", reason: "holds_data", declared: "none,media=cdrom", found: "local:iso/x.iso,media=cdrom" }]);
   });
 
   test("that is null is deleted", () => {
@@ -85,7 +92,7 @@ describe("a declared key", () => {
     ["snaptime", null, false],
     ["parent", "before", true],
   ];
-  test.each(serverOwned)("that Proxmox owns (%s: %p) is deferred only when it differs: %p", (key, declared, isDeferred) => {
+  test.each(serverOwned)("that Proxmox owns (%s: %p) is deferred only when it differs: %p (row 11)", (key, declared, isDeferred) => {
     const result = plan({ config: { [key]: declared } }, { running: { meta: "creation-qemu=10.0.13,ctime=1790000000" } });
     expect(result.actions).toEqual([]);
     expect(result.deferred.map(({ reason }) => reason)).toEqual(isDeferred ? ["server_owned"] : []);
@@ -103,7 +110,7 @@ describe("a declared key", () => {
 describe("pending values", () => {
   const pendingMemory = { runState: "running", running: { memory: "2048" }, pending: [{ key: "memory", change: "set", value: "4096" }] } as const;
 
-  test("a declared value that is pending waits for a restart and is not sent again", () => {
+  test("a declared value that is pending waits for a restart and is not sent again (row O18)", () => {
     expect(plan({ config: { memory: 4096 } }, pendingMemory)).toMatchObject({
       actions: [], restartPending: [{ key: "memory", running: "2048", pending: "4096" }],
     });
@@ -122,7 +129,7 @@ describe("pending values", () => {
     expect(plan({ config: { agent: null } }, observed)).toMatchObject({ actions: [], restartPending: [{ key: "agent", running: "1", pending: undefined }] });
   });
 
-  test.each(["nameserver", "searchdomain", "env"])("a container's pending %s that is declared absent is deferred, for a deletion would leave it standing", (key) => {
+  test.each(["nameserver", "searchdomain", "env"])("a container's pending %s that is declared absent is deferred, for a deletion would leave it standing (row R2)", (key) => {
     const pending = [{ key, change: "set", value: "10.0.0.1" }] as const;
     for (const running of [{ hostname: "ct" }, { hostname: "ct", [key]: "10.0.0.9" }]) {
       const result = plan({ kind: "lxc", config: { [key]: null } }, { kind: "lxc", runState: "running", running, pending });
@@ -172,11 +179,11 @@ describe("requests", () => {
   });
 
   test("a boot order that names a new NIC comes after it", () => {
-    expect(keysOf(plan({ config: { boot: "order=net0", net0: "virtio,bridge=vmbr0", cores: 4 } }))).toEqual([["cores"], ["net0"], ["boot"]]);
+    expect(keysOf(plan({ config: { boot: "order=net0", net0: "virtio,bridge=vmbr0", cores: 4 } }, { running: { cores: 2, ide2: "none,media=cdrom" } }))).toEqual([["cores"], ["net0"], ["boot"]]);
   });
 
   test("a boot order over devices that are there has no order", () => {
-    const running = { net0: "virtio=BC:24:11:00:01:00,bridge=vmbr0", cores: 2 };
+    const running = { net0: "virtio=BC:24:11:00:01:00,bridge=vmbr0", ide2: "none,media=cdrom", cores: 2 };
     expect(keysOf(plan({ config: { boot: "order=net0", cores: 4 } }, { running }))).toEqual([["boot", "cores"]]);
   });
 
@@ -211,7 +218,7 @@ describe("standings", () => {
     expect(input({ absence: "on_other_node", absenceMessage: "it is on pve2" })).toMatchObject({ ...nothing, standing: "on_other_node", message: "it is on pve2" });
   });
 
-  test("a guest seen on another node is left to the agent there", () => {
+  test("a guest seen on another node is left to the agent there (row 84)", () => {
     expect(input({ observed: observedGuest({ node: "pve2" }) })).toMatchObject({ ...nothing, standing: "on_other_node", message: expect.stringContaining("pve2") });
   });
 

@@ -116,7 +116,7 @@ describe("escaping", () => {
 
 function guestWith(change: FieldChange): GuestPlan {
   return {
-    guest: { kind: "qemu", vmid: 101 }, name: "web-1", standing: "managed", withheld: [], deferred: [], holds: [], restartPending: [], message: "",
+    guest: { kind: "qemu", vmid: 101 }, name: "web-1", standing: "managed", withheld: [], deferred: [], holds: [], restartPending: [], drivePending: [], driveUnknown: "", message: "",
     actions: [{ type: "set_config", guest: { kind: "qemu", vmid: 101 }, digest: "d0", changes: [change] }],
   };
 }

@@ -19,7 +19,7 @@ function bare(status: number, reason: string): ProxmoxFault {
 
 const LOCKS = ["backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete", "suspending", "suspended", "destroyed", "disk", "fstrim", "mounted", "bogus"];
 
-describe("a config lock", () => {
+describe("a config lock (row A9)", () => {
   for (const kind of ["VM", "CT"]) {
     test.each(LOCKS)(`${kind} is locked (%s)`, (lock) => {
       expect(refused(500, `${kind} is locked (${lock})`)).toMatchObject({ code: "proxmox.locked", lock, delivery: "answered", status: 500 });
@@ -27,7 +27,7 @@ describe("a config lock", () => {
   }
 });
 
-describe("texts that Proxmox gives with status 500", () => {
+describe("texts that Proxmox gives with status 500 (rows A10, A11, A12, A13 and A14)", () => {
   const rows: readonly (readonly [text: string, expected: Partial<ProxmoxFault> & Record<string, unknown>])[] = [
     ["can't lock file '/var/lock/qemu-server/lock-101.conf' - got timeout", { code: "proxmox.lock_timeout" }],
     ["can't lock file '/run/lock/lxc/pve-config-200.lock' - got timeout", { code: "proxmox.lock_timeout" }],
@@ -63,7 +63,7 @@ describe("texts that Proxmox gives with status 500", () => {
   });
 });
 
-describe("statuses", () => {
+describe("statuses (rows A4, A5, A7, A15, A16 and T12)", () => {
   const rows: readonly (readonly [status: number, reason: string, expected: Record<string, unknown>])[] = [
     [401, "Authentication failed!", { code: "proxmox.unauthenticated", delivery: "answered" }],
     [401, "No ticket", { code: "proxmox.unauthenticated", delivery: "answered" }],
@@ -94,7 +94,7 @@ describe("statuses", () => {
     expect(refused(status, reason)).toMatchObject({ ...expected, status });
   });
 
-  test("400 names every parameter and what is wrong with it", () => {
+  test("400 names every parameter and what is wrong with it (rows A6, O4 and O19)", () => {
     const fault = refused(400, "Parameter verification failed.", { net1: "hotplug problem - bridge 'x' does not exist\n", cores: "type check ('integer') failed - got 'a'" });
     expect(fault).toMatchObject({
       code: "proxmox.bad_parameter",
@@ -104,7 +104,7 @@ describe("statuses", () => {
   });
 });
 
-test("every refusal recorded from a real host is named, and nothing is mistaken for an answer that is not Proxmox's", () => {
+test("every refusal recorded from a real host is named, and nothing is mistaken for an answer that is not Proxmox's (rows A8, A17 and 21)", () => {
   const expected: Readonly<Record<number, readonly string[]>> = {
     400: ["proxmox.bad_parameter"],
     401: ["proxmox.unauthenticated"],

@@ -72,12 +72,12 @@ describe("answers recorded from a real host", () => {
     expect(located.ok && located.value.map(({ kind, vmid, node }) => `${kind}/${vmid}@${node}`)).toEqual(["qemu/100@pve1", "qemu/101@pve1", "qemu/102@pve1", "lxc/200@pve1", "lxc/201@pve1"]);
   });
 
-  test("a missing guest is 'missing', not 'stopped'", async () => {
+  test("a missing guest is 'missing', not 'stopped' (row A12)", async () => {
     const { api } = await clientFor({ "/nodes/pve1/qemu/100/pending": refusal(500, "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist") });
     expect(await api.readConfig(QEMU)).toMatchObject({ error: { code: "proxmox.guest_missing", status: 500 } });
   });
 
-  test("tasks: running ones without an end, finished ones with their exit, users from the UPID", async () => {
+  test("tasks: running ones without an end, finished ones with their exit, users from the UPID (row R6)", async () => {
     const running = { status: "RUNNING", pid: 3197, upid: "UPID:pve1:00000C7D:0005CD74:6B00ED37:qmstart:101:root@pam!agent:", id: "101", user: "root@pam!agent", node: "pve1", type: "qmstart", starttime: 1795222839, saved: "0", pstart: 380276 };
     const done = { user: "op@pve", status: "OK", pid: 3199, starttime: 1795222843, endtime: 1795222843, type: "qmstop", node: "pve1", id: "100", upid: "UPID:pve1:00000C7F:0005CF2A:6B00ED3B:qmstop:100:op@pve!tok:", pstart: 380714, tokenid: "tok" };
     const { api } = await clientFor({ "/nodes/pve1/tasks": data([running, done], { total: 2 }) });
@@ -101,6 +101,14 @@ describe("what Proxmox may change without notice", () => {
     ]));
   });
 
+  test("a row of the guest list that cannot be read says so, and hides none of the others", async () => {
+    const rows = [{ vmid: 100, status: "running" }, { vmid: 101, status: { now: "running" }, lock: "backup" }, { vmid: 102, status: "stopped" }];
+    const { api } = await clientFor({ "/nodes/pve1/qemu": data(rows) });
+    const list = await api.listGuests("qemu");
+    expect(list).toMatchObject({ value: [{ vmid: 100, runState: "running" }, { vmid: 101, runState: "unknown", lock: undefined }, { vmid: 102, runState: "stopped" }] });
+    expect(list.ok ? list.value.map(({ problem }) => problem) : []).toEqual([undefined, expect.stringMatching(/^status: /), undefined]);
+  });
+
   test("an answer of another shape names where it differs", async () => {
     const { api } = await clientFor({ "/nodes/pve1/qemu": data([{ vmid: 100 }, { vmid: "x" }]), "/version": data({ version: "later" }), "/nodes/pve1/qemu/100/pending": data([{ key: "cores", value: 1 }]) });
     const list = await api.listGuests("qemu");
@@ -111,7 +119,7 @@ describe("what Proxmox may change without notice", () => {
   });
 });
 
-describe("run states of status/current", () => {
+describe("run states of status/current (rows R3 and 85)", () => {
   test.each([
     [{ status: "running", qmpstatus: "running" }, "running"], [{ status: "running" }, "running"], [{ status: "stopped", qmpstatus: "stopped" }, "stopped"], [{ status: "stopped" }, "stopped"],
     [{ status: "running", qmpstatus: "paused" }, "paused"], [{ status: "running", qmpstatus: "prelaunch" }, "paused"], [{ status: "running", qmpstatus: "io-error" }, "paused"],
@@ -127,7 +135,7 @@ describe("run states of status/current", () => {
   });
 });
 
-describe("what needs more privilege", () => {
+describe("what needs more privilege (row R5)", () => {
   const denied = refusal(403, "Permission check failed (/, Sys.Audit)");
   test("is null where it may not be seen", async () => {
     const { api } = await clientFor({ "/cluster/ha/resources": denied, "/cluster/status": denied, "/cluster/options": data({ "allowed-tags": [] }) });
@@ -203,7 +211,7 @@ describe("reading one guest", () => {
     expect(await readGuest(api, entry, "pve1")).toMatchObject({ error: { code: "proxmox.forbidden", missing: "(/vms/100, VM.Audit)" } });
   });
 
-  test("is one request", async () => {
+  test("is one request (row R1)", async () => {
     const { api, server } = await clientFor({ "/nodes/pve1/lxc/200/pending": data([{ key: "digest", value: "d" }, { key: "hostname", value: "ct" }]) });
     const read = await readGuest(api, { ...entry, ...LXC }, "pve1");
     expect(read).toMatchObject({ value: { kind: "lxc", name: "ct", runState: "running" } });
@@ -213,4 +221,37 @@ describe("reading one guest", () => {
 
 test("a URL that is not https is a programmer's error: the config refuses it first", () => {
   expect(() => testClient("http://127.0.0.1:8006")).toThrow("must be https");
+});
+
+describe("the cloud-init drive (rows 75 and R8)", () => {
+  const path = "/nodes/pve1/qemu/100/cloudinit";
+  const rows = [
+    { key: "ciuser", value: "ubuntu", pending: "admin" }, { key: "citype", pending: "nocloud" }, { key: "nameserver", value: "1.1.1.1" },
+    { key: "ciupgrade", delete: 1 }, { key: "searchdomain", delete: 0, value: "x" }, { key: "vmid", value: 1, pending: 2 },
+  ];
+
+  test("differences are told, equal values are not", async () => {
+    const { api } = await clientFor({ [path]: data(rows) });
+    expect(await api.readCloudInitDrive(QEMU, "d1")).toEqual(ok([
+      { key: "ciuser", onDrive: "ubuntu", isTold: true }, { key: "citype", onDrive: undefined, isTold: true }, { key: "ciupgrade", onDrive: undefined, isTold: false },
+      { key: "vmid", onDrive: "1", isTold: true },
+    ]));
+  });
+
+  test("is asked for once while the configuration stays the same, and again after a fault", async () => {
+    const { api, server } = await clientFor({ [path]: data(rows) });
+    const first = await api.readCloudInitDrive(QEMU, "d1");
+    expect(await api.readCloudInitDrive(QEMU, "d1")).toEqual(first);
+    expect(server.requests).toHaveLength(1);
+    await api.readCloudInitDrive(QEMU, "d2");
+    await api.readCloudInitDrive(QEMU, "d1");
+    expect(server.requests).toHaveLength(3);
+    for (let ask = 0; ask < 2; ask++) expect((await api.readCloudInitDrive({ kind: "qemu", vmid: 102 }, "d1")).ok).toBe(false);
+    expect(server.requests).toHaveLength(5);
+  });
+});
+
+test("a value that is a list, as a container's raw lines, is left out of the configuration (rows 80 and R7)", async () => {
+  const { api } = await clientFor({ "/nodes/pve1/lxc/200/pending": data([{ key: "digest", value: "d" }, { key: "lxc", value: [["lxc.apparmor.profile", "unconfined"]] }, { key: "cores", value: 1 }]) });
+  expect(await api.readConfig(LXC)).toEqual(ok({ running: { cores: 1 }, merged: { cores: 1 }, pending: [], digest: "d" }));
 });

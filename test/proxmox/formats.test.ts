@@ -7,8 +7,8 @@ import { parseTagStyle, tagStyleOfOptions } from "../../src/proxmox/tag-style.ts
 import { judgeExit } from "../../src/proxmox/tasks.ts";
 import { parseUpid } from "../../src/proxmox/upid.ts";
 
-describe("percent-encoding", () => {
-  test("leaves nothing that Proxmox's form parser splits on or changes", () => {
+describe("percent-encoding (row T4)", () => {
+  test("leaves nothing that Proxmox's form parser splits on or changes (row T11)", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (text) => {
         const encoded = percentEncode(text);
@@ -38,7 +38,7 @@ describe("percent-encoding", () => {
   });
 });
 
-describe("a UPID", () => {
+describe("a UPID (row R12)", () => {
   test("is taken apart, token included", () => {
     expect(parseUpid("UPID:pve1:00000C7E:0005CF07:6B00ED3B:qmshutdown:101:root@pam!agent:")).toEqual({
       node: "pve1", pid: 3198, processStart: 380679, startedAt: 1795222843, type: "qmshutdown", id: "101", user: "root@pam!agent",
@@ -61,8 +61,8 @@ describe("a UPID", () => {
   });
 });
 
-describe("the two views of a configuration", () => {
-  test("a recorded running guest with changes, deletions and additions pending", () => {
+describe("the two views of a configuration (row 12)", () => {
+  test("a recorded running guest with changes, deletions and additions pending (row R1)", () => {
     const rows = [
       { value: 0, key: "kvm", pending: 1 }, { value: 1, key: "cores", pending: 4 }, { key: "ostype", pending: "l26", value: "other" },
       { key: "onboot", value: 1 }, { value: "newname", key: "name" }, { key: "tags", value: "x" },
@@ -108,7 +108,7 @@ describe("the two views of a configuration", () => {
     expect(buildGuestConfig([{ key: "digest", value: "" }])).toBeUndefined();
   });
 
-  test("the order of the rows, which is random on a real host, changes nothing", () => {
+  test("the order of the rows, which is random on a real host, changes nothing (rows R1 and 13)", () => {
     const some = [digest, { key: "a", value: 1 }, { key: "b", value: 2, pending: 3 }, { key: "c", value: 4, delete: 1 }, { key: "d", pending: 5 }];
     fc.assert(fc.property(fc.shuffledSubarray(some, { minLength: some.length }), (rows) => expect(buildGuestConfig(rows)).toEqual(buildGuestConfig(some))));
   });
@@ -139,7 +139,7 @@ describe("tag style", () => {
   });
 });
 
-describe("a finished task's exit text", () => {
+describe("a finished task's exit text (row R10)", () => {
   test.each([
     ["OK", "succeeded"], ["WARNINGS: 1", "succeeded_with_warnings"], ["WARNINGS: 12", "succeeded_with_warnings"],
     ["unexpected status", "unknown"], ["", "unknown"], ["unable to read tail (got 0 bytes)", "unknown"], ["unable to open file - No such file or directory", "unknown"],

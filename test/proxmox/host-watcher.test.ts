@@ -82,7 +82,7 @@ describe("presence", () => {
   });
 });
 
-describe("the list of guests", () => {
+describe("the list of guests (row H2)", () => {
   test("the first poll is the baseline: everything known, nothing changed", () => {
     const first = watcher.poll();
     expect([...first.vmlist]).toEqual([
@@ -114,7 +114,7 @@ describe("the list of guests", () => {
     expect(watcher.poll().changed).toEqual([]);
   });
 
-  test("a restart of pmxcfs is told, though every counter reads as before", () => {
+  test("a restart of pmxcfs is told, though every counter reads as before (row H1)", () => {
     watcher.poll();
     host.counters["starttime"] = 1790009999;
     host.counters["vmlist"] = Number(host.counters["vmlist"]) - 1;
@@ -170,7 +170,7 @@ describe("files that cannot be used", () => {
 });
 
 describe("run states", () => {
-  test("a VM runs while its pid file names a live process, a container while it has a cgroup; other nodes' guests are left out", () => {
+  test("a VM runs while its pid file names a live process, a container while it has a cgroup; other nodes' guests are left out (rows H5 and H6)", () => {
     host.write("run/qemu-server/100.pid", "4242\n");
     host.write("run/qemu-server/100.qmp", "");
     mkdirSync(join(host.root, "cgroup/lxc/200"));
@@ -239,7 +239,7 @@ describe("tasks", () => {
   const RUNNING = "UPID:pve1:00001092:0005CF07:6B00ED3B:qmshutdown:101:root@pam!agent:"; // 0x1092 = 4242
   const GONE = "UPID:pve1:00000309:0005CF07:6B00ED3B:qmstart:102:root@pam:";
 
-  test("running ones are told, finished ones and those whose process is gone are not", () => {
+  test("running ones are told, finished ones and those whose process is gone are not (row H4)", () => {
     host.write("tasks/active", `${RUNNING} 0\n${GONE} 0\n${GONE} 1 6B00ED40 OK\n`);
     expect(watcher.poll().activeTasks).toEqual([
       { upid: RUNNING, node: "pve1", type: "qmshutdown", id: "101", user: "root@pam!agent", startedAt: 1795222843, isRunning: true, exit: undefined },
@@ -265,7 +265,7 @@ describe("tasks", () => {
   });
 });
 
-describe("cluster files", () => {
+describe("cluster files (row H3)", () => {
   test("are optional: without them Proxmox's defaults are in force", () => {
     expect(watcher.poll()).toMatchObject({ tagStyle: DEFAULT_TAG_STYLE, haResources: [] });
   });

@@ -34,7 +34,7 @@ test("a task that has ended is asked for once", async () => {
   expect(await wait([DONE])).toEqual({ end: { type: "finished", verdict: "succeeded", exit: "OK" }, askedMs: [0] });
 });
 
-test("the waits grow from 100 ms to 2 s, and the last one ends with the time", async () => {
+test("the waits grow from 100 ms to 2 s, and the last one ends with the time (row R9)", async () => {
   const { end, askedMs } = await wait([RUNNING], 12_000);
   expect(end).toEqual({ type: "timed_out" });
   const waits = askedMs.slice(1).map((at, index) => at - (askedMs[index] ?? 0));
@@ -51,7 +51,7 @@ describe("outages are waited out", () => {
   });
 });
 
-describe("a task that does not exist", () => {
+describe("a task that does not exist (row R11)", () => {
   test("is waited for just after it was started", async () => {
     expect((await wait([NO_SUCH_TASK, NO_SUCH_TASK, NO_SUCH_TASK, DONE])).end).toMatchObject({ type: "finished" });
   });

@@ -38,8 +38,8 @@ async function drive<T>({ clock }: TestClient, work: Promise<T>): Promise<T> {
   return work;
 }
 
-describe("what goes over the wire", () => {
-  test("a read has its parameters in the query, no body, and the token in one header", async () => {
+describe("what goes over the wire (row R9)", () => {
+  test("a read has its parameters in the query, no body, and the token in one header (row T3)", async () => {
     const { api, server } = await start(inOrder(json(200, { data: [] })));
     await api.listTasks({ source: "active", vmid: 101, limit: 50 });
     const [request] = server.requests;
@@ -49,7 +49,7 @@ describe("what goes over the wire", () => {
     expect(server.received[0]?.endsWith("\r\n\r\n")).toBeTrue();
   });
 
-  test("a config write is one PUT with a Content-Length body, digest first, everything percent-encoded", async () => {
+  test("a config write is one PUT with a Content-Length body, digest first, everything percent-encoded (rows T3 and T10)", async () => {
     const { api, server } = await start(inOrder(json(200, { data: null })));
     const set = { description: "a=b&c;d+e!'(f)*%\r\n€ 😀", tags: "x;y" };
     const guest = { kind: "lxc", vmid: 200 } as const;
@@ -84,7 +84,7 @@ describe("what goes over the wire", () => {
     );
   });
 
-  test("a body over Proxmox's limit is refused here, with nothing sent", async () => {
+  test("a body over Proxmox's limit is refused here, with nothing sent (row T5)", async () => {
     const { api, server } = await start(inOrder(VERSION));
     const set = { description: "x".repeat(600_000) };
     const result = await api.mutate({ type: "set_config", guest: START.guest, digest: "d", set, delete: [] });
@@ -102,7 +102,7 @@ describe("what goes over the wire", () => {
 });
 
 describe("connections", () => {
-  test("reads share a connection, within its idle time", async () => {
+  test("reads share a connection, within its idle time (row T6)", async () => {
     const { api, server, clock } = await start(inOrder(VERSION));
     for (let index = 0; index < 3; index++) {
       await api.version();
@@ -114,7 +114,7 @@ describe("connections", () => {
     expect(server.requests.at(-1)?.connection).toBe(1);
   });
 
-  test("a connection is given up before its hundredth request", async () => {
+  test("a connection is given up before its hundredth request (row T6)", async () => {
     const { api, server } = await start(inOrder(VERSION));
     for (let index = 0; index < 100; index++) await api.version();
     expect(server.requests.filter(({ connection }) => connection === 0)).toHaveLength(90);
@@ -125,7 +125,7 @@ describe("connections", () => {
     { title: "Connection: close", headers: ["Connection: close"] },
     { title: "Connection: close beside Connection: Keep-Alive", headers: ["Connection: close", "Connection: Keep-Alive"] },
     { title: "Connection: Keep-Alive beside Connection: close", headers: ["Connection: Keep-Alive", "Connection: close"] },
-  ])("an answer with $title ends its connection, though the server leaves it open", async ({ headers }) => {
+  ])("an answer with $title ends its connection, though the server leaves it open (row T7)", async ({ headers }) => {
     const { api, server } = await start(inOrder(json(200, { data: [] }, { headers })));
     await api.listGuests("qemu");
     await api.listGuests("qemu");
@@ -158,7 +158,7 @@ describe("connections", () => {
     expect(measures.map(({ code }) => code)).toEqual(["200", "no_answer", "200"]);
   });
 
-  test("no more requests run at once than allowed, and they start in the order they came", async () => {
+  test("no more requests run at once than allowed, and they start in the order they came (row T9)", async () => {
     const answers: (() => void)[] = [];
     const hold: FakeScript = () => new Promise((resolve) => answers.push(() => resolve(VERSION)));
     const { api, server } = await start(hold, { maxConcurrentRequests: 2 });
@@ -209,7 +209,7 @@ describe("retries of reads", () => {
   });
 });
 
-describe("a mutation is sent once", () => {
+describe("a mutation is sent once (row A5)", () => {
   const rows: readonly { title: string; answer: FakeAnswer; code: string; delivery: string }[] = [
     { title: "reset without an answer", answer: RESET, code: "proxmox.no_answer", delivery: "unknown" },
     { title: "an answer cut short", answer: { bytes: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"data\"", ending: "end" }, code: "proxmox.no_answer", delivery: "unknown" },
@@ -232,13 +232,31 @@ describe("a mutation is sent once", () => {
     expect(server.tcpConnections).toBe(1);
   });
 
-  test("nothing listening: unreachable, not tried again", async () => {
+  test("nothing listening: unreachable, not tried again (row A1)", async () => {
     const server = await FakePveServer.start(inOrder(VERSION));
     await server.stop();
     const client = testClient(server.url);
     cleanups.push(() => client.api.close());
     expect(await client.api.mutate(START)).toMatchObject({ error: { code: "proxmox.unreachable", delivery: "none" } });
     expect(client.measures).toEqual([{ method: "POST", code: "unreachable", seconds: 0 }]);
+  });
+});
+
+describe("a token that somebody echoes", () => {
+  const secret = TOKEN.slice(TOKEN.indexOf("=") + 1);
+  test.each([
+    ["a refusal's text", refusal(500, `who is ${secret}?`)],
+    ["a reason phrase alone", bare(500, `Authorization PVEAPIToken=${TOKEN}`)],
+    ["a parameter's problem", refusal(400, "Parameter verification failed.", { cores: `not ${secret}`, [secret]: "no" })],
+    ["a missing privilege", refusal(403, `Permission check failed (/vms/101, ${secret})`)],
+    ["a lock", refusal(500, `VM is locked (${secret})`)],
+    ["an answer that is no JSON", { bytes: `HTTP/1.1 200 OK\r\nContent-Length: ${secret.length}\r\n\r\n${secret}`, ending: "keep" } as const],
+    ["an answer of another shape", json(200, { data: secret })],
+  ])("%s never brings its secret into a fault", async (_name, answer) => {
+    const { api } = await start(inOrder(answer));
+    const refused = await api.mutate(START);
+    expect(refused.ok).toBeFalse();
+    expect(JSON.stringify(refused)).not.toContain(secret);
   });
 });
 
@@ -254,7 +272,7 @@ describe("time", () => {
     expect(clock.pendingTimers()).toBe(0);
   });
 
-  test("an answer that stops in the middle ends with the request's time, and is not retried after it", async () => {
+  test("an answer that stops in the middle ends with the request's time, and is not retried after it (row A5)", async () => {
     const { api, server, clock } = await start(() => ({ bytes: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", ending: "keep" }));
     const answer = api.version();
     await server.waitForRequests(1);
@@ -263,7 +281,21 @@ describe("time", () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test("waiting for a slot counts to the time; what was not sent is known not to have happened", async () => {
+  test("a time that is up while a retry waits is no reason for another try: what went wrong is told", async () => {
+    const server = await FakePveServer.start(() => "silence");
+    const { url } = server;
+    await server.stop();
+    const { api, clock, measures } = testClient(url, { requestTimeoutMs: 200 });
+    const answer = api.version();
+    await until(() => measures.length === 1);
+    await clock.advance(150);
+    await until(() => measures.length === 2);
+    await clock.advance(50);
+    expect(await answer).toMatchObject({ error: { code: "proxmox.unreachable", message: expect.stringContaining("ECONNREFUSED") } });
+    expect(measures).toHaveLength(2);
+  });
+
+  test("waiting for a slot counts to the time; what was not sent is known not to have happened (row A3)", async () => {
     const { api, server, clock } = await start(() => "silence", { maxConcurrentRequests: 1 });
     const first = api.mutate(START);
     await server.waitForRequests(1);
@@ -340,7 +372,7 @@ describe("answers", () => {
     expect(read.ok && read.value.length).toBe(10_000);
   });
 
-  test("an answer over 32 MiB is cut off, not collected", async () => {
+  test("an answer over 32 MiB is cut off, not collected (row A17)", async () => {
     const chunk = Buffer.alloc(1024 * 1024, "x");
     const head = Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
     const { api } = await start(inOrder({ bytes: Buffer.concat([head, ...Array.from({ length: 33 }, () => chunk)]) }));
@@ -371,7 +403,7 @@ describe("the token", () => {
   const OTHER = "root@pam!agent=22222222-2222-4222-8222-222222222222";
   const onlyOther: FakeScript = (request) => (request.head.includes(OTHER) ? VERSION : bare(401, "Authentication failed!"));
 
-  test("is read once, and again after a 401: a replaced one is used for the same read and from then on", async () => {
+  test("is read once, and again after a 401: a replaced one is used for the same read and from then on (row T8)", async () => {
     const token = rotating([TOKEN, `${OTHER}\n`]);
     const { api, server } = await start(onlyOther, { readToken: token.readToken });
     expect((await api.version()).ok).toBeTrue();

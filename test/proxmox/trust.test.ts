@@ -36,7 +36,7 @@ function pveDir(): string {
   return directory;
 }
 
-describe("a trusted certificate", () => {
+describe("a trusted certificate (row T1)", () => {
   const rows: readonly { title: string; certificate: string; host?: string; tls: TlsTrust }[] = [
     { title: "signed by the CA file, for the address in the URL", certificate: "node", tls: caFile },
     { title: "signed by the CA file, for the name in the URL", certificate: "node", host: "localhost", tls: caFile },
@@ -53,7 +53,7 @@ describe("a trusted certificate", () => {
   });
 });
 
-describe("a certificate that is not trusted", () => {
+describe("a certificate that is not trusted (rows T1 and A2)", () => {
   const rows: readonly { title: string; certificate: string; tls: TlsTrust; says: string }[] = [
     { title: "signed by another CA", certificate: "impostor", tls: caFile, says: fingerprintOf("impostor") },
     { title: "expired", certificate: "expired", tls: caFile, says: "expired" },
@@ -120,7 +120,7 @@ describe("tls: auto", () => {
     expect(signed.received.join("")).toBe("");
   });
 
-  test("reads the files again when the certificate was replaced, and goes on", async () => {
+  test("reads the files again when the certificate was replaced, and goes on (row T2)", async () => {
     const directory = pveDir();
     mkdirSync(join(directory, "local"));
     const path = join(directory, "local", "pveproxy-ssl.pem");

@@ -50,7 +50,7 @@ describe("each kind of drift is mended once", () => {
     expect(agent.acts()).toEqual(["start 101"]);
   });
 
-  test("a run state that flips on its own between look and act is judged by the state of the moment", async () => {
+  test("a run state that flips on its own between look and act is judged by the state of the moment (row O25)", async () => {
     const agent = await agentOver([{ vmid: 101, state: "running" }], (proxmox) => void proxmox.add(101, { runState: "running" }));
     agent.proxmox.power(101, "stopped");
     // Somebody starts it while the agent is about to: status/current says so.
@@ -62,7 +62,7 @@ describe("each kind of drift is mended once", () => {
 });
 
 describe("what Proxmox holds back", () => {
-  test("is sent once, reported as RestartPending, and applied by the guest's own restart", async () => {
+  test("is sent once, reported as RestartPending, and applied by the guest's own restart (row O18)", async () => {
     const agent = await agentOver([{ vmid: 101, config: { cores: 4 } }], (proxmox) => void proxmox.add(101, { runState: "running", config: { cores: 1 } }));
     await agent.run(130_000);
     expect(agent.acts()).toEqual(["set_config 101 cores=4"]);
@@ -74,7 +74,7 @@ describe("what Proxmox holds back", () => {
     expect(agent.acts()).toHaveLength(1);
   });
 
-  test("a foreign pending value is overwritten once", async () => {
+  test("a foreign pending value is overwritten once (row O21)", async () => {
     const agent = await agentOver([{ vmid: 101, config: { cores: 1 } }], (proxmox) =>
       void proxmox.add(101, { runState: "running", config: { cores: 1 }, pending: [{ key: "cores", change: "set", value: 8 }] }));
     await agent.run(70_000);
@@ -226,7 +226,7 @@ describe("guests in parallel", () => {
     expect(agent.proxmox.guests().filter((guest) => guest.runState === "running")).toHaveLength(6);
   });
 
-  test("a guest whose act hangs keeps nobody else waiting, and takes no second act", async () => {
+  test("a guest whose act hangs keeps nobody else waiting, and takes no second act (row O27)", async () => {
     const agent = await agentOver([{ vmid: 101, state: "stopped" }, { vmid: 102, config: { cores: 2 } }], (proxmox) => {
       proxmox.add(101, { runState: "running" });
       proxmox.add(102);
@@ -366,7 +366,7 @@ describe("start order", () => {
 });
 
 describe("shutdown", () => {
-  test("a guest that ignores it is shown as would_hard_stop, asked again a quarter of an hour later, and never forced", async () => {
+  test("a guest that ignores it is shown as would_hard_stop, asked again a quarter of an hour later, and never forced (row O26)", async () => {
     const agent = await agentOver([{ vmid: 101, state: "stopped" }], (proxmox) => void proxmox.add(101, { runState: "running", ignoresShutdown: true }));
     await agent.run(70_000);
     expect(agent.acts()).toEqual(["shutdown 101"]);
@@ -480,4 +480,16 @@ describe("a guest that does not stay up", () => {
     expect(startsBySecond.at(-1)).toBeLessThanOrEqual(6);
     expect(agent.condition(101, "Synced")).toBe("False ActFailed");
   });
+});
+
+test("a value that somebody changes back while the guest is being started is mended, not taken for one that Proxmox ignores", async () => {
+  const agent = new TestAgent({ guests: [{ vmid: 101, state: "running", config: { cores: 2 } }] });
+  agent.proxmox.add(101, { config: { cores: 1, onboot: 1 } });
+  agent.proxmox.beforeMutate = (request) => {
+    if (request.type === "start") agent.proxmox.edit(101, { cores: 1 });
+  };
+  await agent.start();
+  await agent.run(3_000);
+  expect(agent.acts()).toEqual(["set_config 101 cores=2", "start 101", "set_config 101 cores=2"]);
+  expect(agent.condition(101, "Synced")).toBe("True InSync");
 });

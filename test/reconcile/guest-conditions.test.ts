@@ -6,7 +6,7 @@ import { differencesOf, driftedFieldsOf, RECONCILE_RESULTS, recordConditions, ty
 import { desiredGuest } from "../support/guests.ts";
 
 const GUEST = { kind: "qemu", vmid: 101 } as const;
-const EMPTY: GuestPlan = { guest: GUEST, name: "web", standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], message: "" };
+const EMPTY: GuestPlan = { guest: GUEST, name: "web", standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], drivePending: [], driveUnknown: "", message: "" };
 const CORES: Action = { type: "set_config", guest: GUEST, digest: "d", changes: [{ key: "cores", change: "set", declared: "4", found: "2", foundRaw: "2", send: "4", applies: "now" }] };
 const SECRET: Action = { type: "set_config", guest: GUEST, digest: "d", changes: [{ key: "cipassword", change: "set", declared: "hunter2", found: "hunter1", foundRaw: "hunter1", send: "hunter2", applies: "now" }] };
 const START: Action = { type: "start", guest: GUEST, reason: "" };

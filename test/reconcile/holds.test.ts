@@ -22,7 +22,7 @@ interface Row {
 const CONFIG = "set_config 101 cores=2";
 const ALL = [CONFIG, "start 101"];
 
-describe("what stands in the way is respected, reported, and over when it is over", () => {
+describe("what stands in the way is respected, reported, and over when it is over (rows O29 and 66)", () => {
   let task = "";
   const rows: readonly Row[] = [
     { hold: "Locked", stand: (proxmox) => proxmox.lock(101, "backup"), end: (proxmox) => proxmox.lock(101, undefined), during: [], after: ALL },
@@ -46,7 +46,7 @@ describe("what stands in the way is respected, reported, and over when it is ove
     expect([agent.condition(101, "Held"), agent.condition(101, "Synced")]).toEqual(["False NotHeld", "True InSync"]);
   });
 
-  test("a guest that is paused in QEMU is neither shut down nor called in sync; once it runs again it is shut down", async () => {
+  test("a guest that is paused in QEMU is neither shut down nor called in sync; once it runs again it is shut down (row R3)", async () => {
     const agent = await agentOver([{ vmid: 101, state: "stopped" }], (proxmox) => void proxmox.add(101, { runState: "paused" }));
     await agent.run(30_000);
     expect([agent.acts(), agent.condition(101, "Held"), agent.condition(101, "Synced")]).toEqual([[], "True GuestPaused", "False Held"]);
@@ -118,7 +118,7 @@ describe("places and modes", () => {
     expect(agent.proxmox.callCount("readConfig")).toBe(0);
   });
 
-  test("a guest that comes over from another node is kept from then on, one that leaves is left alone", async () => {
+  test("a guest that comes over from another node is kept from then on, one that leaves is left alone (row 84)", async () => {
     const agent = await agentOver([{ vmid: 101, config: { cores: 2 } }], (proxmox) => void proxmox.add(101, { node: "pve2" }));
     await agent.run(5_000);
     agent.proxmox.guest(101).node = "pve1";
@@ -199,7 +199,7 @@ describe("pauses", () => {
 });
 
 describe("somebody else writes at the same time", () => {
-  test("a digest conflict is read and planned again at once, and what they wrote stays", async () => {
+  test("a digest conflict is read and planned again at once, and what they wrote stays (row O30)", async () => {
     const agent = new TestAgent({ guests: [{ vmid: 101, config: { cores: 2 } }] });
     agent.proxmox.add(101);
     let edits = 2;
@@ -219,7 +219,10 @@ describe("somebody else writes at the same time", () => {
     let edits = 0;
     agent.proxmox.beforeMutate = () => agent.proxmox.edit(101, { tags: `t${edits++}` });
     await agent.start();
-    await agent.run(500);
+    // The second try at once, then after 100, 200 and 400 ms.
+    await agent.run(50);
+    expect(agent.acts()).toHaveLength(2);
+    await agent.run(750);
     expect(agent.acts()).toHaveLength(5);
     expect(agent.condition(101, "Synced")).toBe("False ActFailed");
     await agent.run(60_000);
@@ -261,7 +264,7 @@ describe("failures are backed off, guest by guest", () => {
     const agent = await agentOver([{ vmid: 101, config: { cores: 2 } }, { vmid: 102, config: { cores: 2 } }], (proxmox) => {
       proxmox.add(101);
       proxmox.add(102);
-      proxmox.failEvery("mutate", faults.badParameter(), 101);
+      proxmox.failEvery("mutate", faults.other("got no worker upid - start worker failed"), 101);
     });
     await agent.run(3_600_000);
     const times = agent.proxmox.mutations.filter(({ request }) => request.guest.vmid === 101).map(({ atMs }) => atMs);
@@ -280,13 +283,13 @@ describe("failures are backed off, guest by guest", () => {
   test("a success starts it over", async () => {
     const agent = await agentOver([{ vmid: 101, config: { cores: 2 } }], (proxmox) => {
       proxmox.add(101);
-      proxmox.failEvery("mutate", faults.badParameter(), 101);
+      proxmox.failEvery("mutate", faults.other("got no worker upid - start worker failed"), 101);
     });
     await agent.run(60_000);
     agent.proxmox.heal();
     await agent.run(70_000);
     expect([agent.condition(101, "Synced"), agent.engine.backoffCount()]).toEqual(["True InSync", 0]);
-    agent.proxmox.failNext("mutate", faults.badParameter(), 101);
+    agent.proxmox.failNext("mutate", faults.other("got no worker upid - start worker failed"), 101);
     agent.proxmox.edit(101, { cores: 1 });
     const before = agent.acts().length;
     await agent.run(5_000);

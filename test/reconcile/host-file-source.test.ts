@@ -40,8 +40,8 @@ describe("on the host", () => {
     await agent.run(55_000);
     expect([agent.proxmox.callCount() - before, watcher.polls - polls]).toEqual([0, 220]);
     await agent.run(10_000);
-    // One full read: version, tag style, HA, quorum, and each declared guest once.
-    expect(agent.proxmox.callCount() - before).toBe(6);
+    // One full read: version, tag style, HA, quorum, each declared guest once, and whether the one declared running really runs.
+    expect(agent.proxmox.callCount() - before).toBe(7);
   });
 
   test("nor do an act that waits for a person, a held revision, a dry run, or a guest on another node", async () => {

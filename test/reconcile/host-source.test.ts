@@ -4,6 +4,7 @@ import { ApiHostSource } from "../../src/reconcile/host-source.ts";
 import type { TaskRecord } from "../../src/ports/proxmox-api.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { AGENT_USER, FakeProxmox } from "../support/fake-proxmox.ts";
+import { agentOver } from "./agent-fixture.ts";
 import { faults } from "../support/proxmox-faults.ts";
 
 function overApi(): { proxmox: FakeProxmox; source: ApiHostSource } {
@@ -56,14 +57,14 @@ describe("polling over the API", () => {
     expect(valueOf(await source.look()).tasks.map((task) => task.upid)).toEqual([running]);
   });
 
-  test("what the token may not see falls back to Proxmox's defaults", async () => {
+  test("what the token may not see falls back to Proxmox's defaults (row R5)", async () => {
     const { proxmox, source } = overApi();
     expect(valueOf(await source.facts())).toMatchObject({ node: "pve1", tagStyle: { isOrdered: false, isCaseSensitive: false }, ha: null });
     proxmox.haResourcesSeen = [{ kind: "qemu", vmid: 101, state: "started" }];
     expect(valueOf(await source.facts()).ha).toEqual(new Map([[101, { isManaged: true, state: "started" }]]));
   });
 
-  test("where a guest is, only for those asked about and elsewhere; none asked about costs no request", async () => {
+  test("where a guest is, only for those asked about and elsewhere; none asked about costs no request (row R4)", async () => {
     const { proxmox, source } = overApi();
     proxmox.add(102, { node: "pve2" });
     proxmox.add(103, { node: "pve3" });
@@ -111,5 +112,29 @@ describe("tasks at work", () => {
 
   test.each([["qemu", "start", "qmstart"], ["lxc", "start", "vzstart"], ["qemu", "shutdown", "qmshutdown"], ["lxc", "shutdown", "vzshutdown"], ["lxc", "set_config", undefined], ["qemu", "of_tomorrow", undefined]] as const)("%s %s is worker type %p", (kind, action, type) => {
     expect(taskTypeOf(kind, action)).toBe(type);
+  });
+});
+
+describe("a row of the guest list that cannot be read", () => {
+  const problem = "status: Invalid type: Expected string but received Object";
+
+  test("makes its guest unreadable, which is not gone; the others go on, and so does it when the row is mended", async () => {
+    let isBroken = true;
+    const agent = await agentOver([{ vmid: 101, config: { cores: 2 }, state: "running" }, { vmid: 102, config: { cores: 2 } }], (proxmox) => {
+      proxmox.add(101, { config: { cores: 1 } });
+      proxmox.add(102, { config: { cores: 1 } });
+      const list = proxmox.listGuests.bind(proxmox);
+      proxmox.listGuests = async (kind) => {
+        const rows = await list(kind);
+        return rows.ok && isBroken ? { ok: true, value: rows.value.map((row) => (row.vmid === 101 ? { ...row, runState: "unknown" as const, problem } : row)) } : rows;
+      };
+    });
+    await agent.run(3_000);
+    expect([agent.acts(), agent.condition(101, "Synced"), agent.condition(102, "Synced")]).toEqual([["set_config 102 cores=2"], "Unknown Unreadable", "True InSync"]);
+    expect(agent.tracker.guestCondition(101, "Synced")?.message).toContain(problem);
+    expect([agent.host("ProxmoxReachable"), agent.host("FirstFullReadDone")]).toEqual(["True Reachable", "True Done"]);
+    isBroken = false;
+    await agent.run(2_000);
+    expect(agent.acts(101)).toEqual(["set_config 101 cores=2", "start 101"]);
   });
 });

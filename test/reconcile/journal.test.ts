@@ -203,6 +203,31 @@ describe("what goes on without a healthy journal", () => {
   });
 });
 
+describe("run --once with a corrupt journal", () => {
+  test("does not wait for an open act that no outcome can be written of", async () => {
+    const agent = await agentOver(DECLARED, (proxmox) => addBoth({ proxmox }));
+    await agent.run(5_000);
+    agent.proxmox.loseAnswer(101, { happens: "never" });
+    agent.proxmox.edit(101, { cores: 1 });
+    await agent.run(2_000);
+    agent.crash();
+    for (const [path, bytes] of agent.disk.snapshot()) {
+      if (!path.endsWith(".journal")) continue;
+      const damaged = bytes.slice();
+      // In the middle: the open act at the end may be seen or not, and cannot be closed in either case.
+      const middle = Math.floor(damaged.length / 2);
+      damaged[middle] = (damaged[middle] ?? 0) ^ 0x20;
+      agent.disk.overwrite(path, damaged);
+    }
+    await agent.open();
+    let isOver = false;
+    const once = agent.engine.runOnce(agent.clock.monotonic() + agent.settings.taskTimeoutMs).then(() => (isOver = true));
+    await agent.run(2_000);
+    expect([isOver, agent.journal.health().state]).toEqual([true, "corrupt"]);
+    await once;
+  });
+});
+
 describe("an act without a record", () => {
   const unjournaled = async (guests: readonly Declared[], settings = {}): Promise<TestAgent> => {
     const agent = new TestAgent({ guests, settings });

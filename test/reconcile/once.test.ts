@@ -5,10 +5,10 @@ import { onceExit, problemsOf, remainingOf } from "../../src/reconcile/once.ts";
 import type { GuestView } from "../../src/reconcile/types.ts";
 import type { GuestPlan } from "../../src/plan/types.ts";
 
-const EMPTY: GuestPlan = { guest: { kind: "qemu", vmid: 101 }, name: "web", standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], message: "" };
+const EMPTY: GuestPlan = { guest: { kind: "qemu", vmid: 101 }, name: "web", standing: "managed", actions: [], withheld: [], deferred: [], holds: [], restartPending: [], drivePending: [], driveUnknown: "", message: "" };
 
 function view(result: ReconcileResult, plan: Partial<GuestPlan> = {}): GuestView {
-  return { guest: EMPTY.guest, name: "web", runState: "running", result, plan: { ...EMPTY, ...plan }, message: "" };
+  return { guest: EMPTY.guest, name: "web", runState: "running", result, plan: { ...EMPTY, ...plan }, message: "", refused: [] };
 }
 
 /** The exit code of a run that ended with one guest like this. */
@@ -19,6 +19,10 @@ const EXITS: Readonly<Record<ReconcileResult, number>> = {
 };
 
 describe("the exit code of run --once", () => {
+  test("is 4 with a corrupt journal, whatever else is", () => {
+    expect([onceExit([], [], true, true), onceExit([view("failed")], ["x"], false, true), onceExit([], [], true, false)]).toEqual([4, 4, 0]);
+  });
+
   test.each(RECONCILE_RESULTS.map((result) => [result, EXITS[result]] as const))("%s: %p", (result, exit) => {
     expect(onceExit(remainingOf([view("in_sync"), view(result)]), [], true)).toBe(exit as 0 | 1 | 2);
   });

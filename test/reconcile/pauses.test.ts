@@ -21,7 +21,7 @@ describe("pauses", () => {
     await journal.close();
     const again = await openOrThrow(disk);
     expect(pausesInForce(again.facts("pause"), NOW)).toEqual([pause, { target: "all", reason: "", since: SINCE }]);
-    expect([await endPause(again, 101), await endPause(again, 101)]).toEqual([{ ok: true, value: true }, { ok: true, value: false }]);
+    expect([await endPause(again, 101, NOW), await endPause(again, 101, NOW)]).toEqual([{ ok: true, value: true }, { ok: true, value: false }]);
     expect(pausesInForce(again.facts("pause"), NOW)).toHaveLength(1);
   });
 

@@ -20,7 +20,7 @@ function windows(): { clock: FakeClock; windows: SettleWindows } {
 }
 
 describe("the settle window", () => {
-  test("is request timeout, Proxmox's lock timeout and a margin long", () => {
+  test("is request timeout, Proxmox's lock timeout and a margin long (row O40)", () => {
     expect(windows().windows.windowMs).toBe(30_000 + 10_000 + 5_000);
   });
 

@@ -16,7 +16,7 @@ async function lostOver(declared: Declared, happens: "never" | "before" | "late"
   return agent.start();
 }
 
-describe("a config write whose answer is lost", () => {
+describe("a config write whose answer is lost (row O40)", () => {
   const LATE_MS = 36_000;
   const rows = [
     { happens: "never", observed: "failed", acts: 2 },
@@ -98,7 +98,7 @@ describe("a config write whose answer is lost", () => {
     expect(agent.operations()).toEqual(["set_config 101 unknown"]);
   });
 
-  test("has failed when the guest is gone, or its number is another guest's now", async () => {
+  test("has failed when the guest is gone, or its number is another guest's now (row O32)", async () => {
     for (const reuse of [false, true]) {
       const agent = await lostOver(CORES, "before");
       await agent.run(40_000);
@@ -112,7 +112,7 @@ describe("a config write whose answer is lost", () => {
 });
 
 describe("a start whose answer is lost", () => {
-  test("is known by the one task that fits, however long that runs", async () => {
+  test("is known by the one task that fits, however long that runs (row O41)", async () => {
     const agent = new TestAgent({ guests: [UP] });
     agent.proxmox.add(101);
     agent.proxmox.taskMs = () => 120_000;

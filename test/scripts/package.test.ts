@@ -14,7 +14,7 @@ const REQUEST: DebRequest = {
   version: "1.2.3", architecture: "amd64", modifiedAt: 1_700_000_000,
   // What strip would cut off is the end.
   binary: Buffer.from("#!/bin/sh\necho steward 1.2.3\n# the program, appended to its runtime\n"),
-  texts: { completions: { bash: "# bash\n", zsh: "# zsh\n", fish: "# fish\n" }, config: "dryRun: true\n", desired: "version: 1\nguests: []\n" },
+  texts: { completions: { bash: "# bash\n", zsh: "# zsh\n", fish: "# fish\n" }, config: "dryRun: true\n", desired: "version: 1\nguests: []\n", schema: "{}\n" },
   documents: { "operating.md": "# Operating\n" },
 };
 
@@ -39,7 +39,7 @@ describe("the package", () => {
   test.skipIf(!hasDpkg)("says what it is (needs dpkg-deb)", () => {
     const { code, out } = run(["dpkg-deb", "--field", written()]);
     expect(code).toBe(0);
-    for (const line of ["Package: steward", "Version: 1.2.3", "Architecture: amd64", "Depends: adduser, libc6 (>= 2.17)"]) expect(out).toContain(`${line}\n`);
+    for (const line of ["Package: steward", "Version: 1.2.3", "Architecture: amd64", "Depends: adduser, libc6 (>= 2.17), procps"]) expect(out).toContain(`${line}\n`);
   });
 
   test.skipIf(!hasDpkg)("holds everything for root, with its modes and the time it was given (needs dpkg-deb)", () => {

@@ -24,6 +24,7 @@ const BUSY: GaugeSource = gaugeSource({
   backoffGuests: () => 2,
   journalRecords: () => 17,
   journalHead: () => ({ segment: "00000001.log", sequence: 17, hash: "ab".repeat(32) }),
+  refusedKeys: () => 0,
   limits: () => ({ max_concurrent_acts: 4, request_timeout_seconds: 30 }),
   process: () => readProcessSample(),
 });

@@ -63,6 +63,7 @@ export function gaugeSource(overrides: Partial<GaugeSource> = {}): GaugeSource {
     backoffGuests: () => 0,
     journalRecords: () => 0,
     journalHead: () => undefined,
+    refusedKeys: () => 0,
     limits: () => ({}),
     process: () => undefined,
     ...overrides,

@@ -1,6 +1,6 @@
 import type { TagStyle } from "../../src/guest/host-facts.ts";
 import type { GuestKey, GuestKind } from "../../src/guest/key.ts";
-import type { GuestConfig, RawConfig, RawValue, RunState } from "../../src/guest/observed.ts";
+import type { DriveChange, GuestConfig, RawConfig, RawValue, RunState } from "../../src/guest/observed.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type {
   GuestListEntry, GuestStatus, HaResource, LocatedGuest, MutatingRequest, MutationAnswer, ProxmoxApi, ProxmoxFault, ProxmoxResult, TaskQuery,
@@ -76,6 +76,8 @@ export class FakeProxmox implements ProxmoxApi {
   onMutate: (request: MutatingRequest) => void = () => {};
   /** Awaited before a write is looked at: somebody else is faster. */
   beforeMutate: (request: MutatingRequest) => void | Promise<void> = () => {};
+  /** Set by `beforeMutate`: what this write is refused with. */
+  refuseNow: ProxmoxFault | undefined;
   /** How long a task takes, milliseconds; Infinity: until `endTask`. */
   taskMs: (request: MutatingRequest) => number = () => 200;
   /** How long a config write takes. */
@@ -85,6 +87,8 @@ export class FakeProxmox implements ProxmoxApi {
   tagStyleSeen: TagStyle | null = null;
   haResourcesSeen: readonly HaResource[] | null = null;
   quorum: boolean | null = true;
+  /** What the cloud-init drives do not hold yet, by vmid. */
+  readonly driveChanges = new Map<number, readonly DriveChange[]>();
   isDown: ProxmoxFault | undefined;
   readonly #clock: Clock;
   readonly #requestTimeoutMs: number;
@@ -236,6 +240,11 @@ export class FakeProxmox implements ProxmoxApi {
     return result;
   }
 
+  /** What a test put into `driveChanges`, as it stands. */
+  readCloudInitDrive(key: GuestKey): Promise<ProxmoxResult<readonly DriveChange[]>> {
+    return this.#readGuest("readCloudInitDrive", key, () => this.driveChanges.get(key.vmid) ?? []);
+  }
+
   readStatus(key: GuestKey): Promise<ProxmoxResult<GuestStatus>> {
     return this.#readGuest("readStatus", key, (guest) => ({
       runState: guest.runState, lock: lockOf(guest), ha: guest.ha ?? { isManaged: false }, isTemplate: Number(guest.running["template"] ?? 0) === 1,
@@ -288,6 +297,9 @@ export class FakeProxmox implements ProxmoxApi {
     const planned = this.isDown ?? this.#takeFailure("mutate", request.guest.vmid);
     if (planned !== undefined) return this.#ended(mutation, { ok: false, error: planned });
     await this.beforeMutate(request);
+    const refused = this.refuseNow;
+    this.refuseNow = undefined;
+    if (refused !== undefined) return this.#ended(mutation, { ok: false, error: refused });
     const lost = this.#takeLost(request.guest.vmid);
     if (lost !== undefined) return this.#lose(mutation, lost);
     const answer = await this.#perform(mutation);

@@ -12,7 +12,7 @@ import type { FileLock, FileStatus, FileSystem, OpenFile } from "../../src/ports
  * - `capacityBytes`: a full disk: writes go as far as there is room, then fail; reservations count;
  * - a failed `dataSync` loses the pages: they look written until `dropCache`, never become durable, and
  *   the next `dataSync` reports success (what Linux does);
- * - `lies`: `dataSync` or `syncDirectory` reports success and does nothing (canaries);
+ * - `lies`: `dataSync`, `syncDirectory` or `truncate` reports success and does nothing (canaries);
  * - `supportsAllocate: false`: `allocate` is refused, as on some file systems;
  * - `beforeSync`: a sync that takes as long as the test wants.
  */
@@ -54,7 +54,7 @@ export interface MemoryFileSystemOptions {
   readonly files?: ReadonlyMap<string, Uint8Array>;
   readonly capacityBytes?: number;
   readonly supportsAllocate?: boolean;
-  readonly lies?: "dataSync" | "syncDirectory";
+  readonly lies?: "dataSync" | "syncDirectory" | "truncate";
   readonly nowMs?: () => number;
 }
 
@@ -265,7 +265,7 @@ export class MemoryFileSystem implements FileSystem {
       failure: (what, canBeShort) => this.#failure(what, path, canBeShort),
       faultKind: () => this.#fault?.planned.kind,
       freeBytes: (inode) => this.capacityBytes - this.#usedBytes() + Math.max(0, inode.allocatedBytes - inode.visible.length),
-      syncLies: this.#lies === "dataSync",
+      lies: this.#lies,
       nowMs: this.#nowMs,
     };
   }
@@ -277,7 +277,7 @@ interface FilePorts {
   failure(what: string, canBeShort?: boolean): { readonly ok: false; readonly error: { code: ErrorCode; message: string } } | undefined;
   faultKind(): FaultKind | undefined;
   freeBytes(inode: Inode): number;
-  readonly syncLies: boolean;
+  readonly lies: MemoryFileSystemOptions["lies"];
   readonly nowMs: () => number;
 }
 
@@ -307,7 +307,7 @@ class MemoryFile implements OpenFile {
     const upTo = changes.length;
     const failed = this.#ports.failure("sync");
     await this.#ports.fileSystem.beforeSync();
-    if (this.#ports.syncLies) return ok(undefined);
+    if (this.#ports.lies === "dataSync") return ok(undefined);
     const covered = this.#inode.pending.filter((index) => index < upTo);
     this.#inode.pending = this.#inode.pending.filter((index) => index >= upTo);
     if (failed !== undefined) {
@@ -323,6 +323,7 @@ class MemoryFile implements OpenFile {
   truncate(sizeBytes: number): Result<void> {
     const failed = this.#ports.failure("truncate");
     if (failed !== undefined) return failed;
+    if (this.#ports.lies === "truncate") return ok(undefined);
     this.#inode.allocatedBytes = 0;
     this.#change({ type: "truncate", inode: this.#inode.number, sizeBytes });
     return ok(undefined);

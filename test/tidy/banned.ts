@@ -31,7 +31,7 @@ const USES: readonly Ban[] = [
 ];
 
 const MODULES: readonly Ban[] = [
-  { names: ["node:fs", "node:fs/promises", "fs", "fs/promises"], owners: ["runtime", "desired", "config", "control/socket.ts", "simulator", "commands", "install/tree.ts", "main.ts"], instead: "the FileSystem that was handed in" },
+  { names: ["node:fs", "node:fs/promises", "fs", "fs/promises"], owners: ["runtime", "desired", "config", "control/socket.ts", "simulator", "commands", "bench/raw-disk.ts", "bench/system-files.ts", "install/tree.ts", "main.ts"], instead: "the FileSystem that was handed in" },
   { names: ["node:child_process", "child_process", "node:cluster", "node:worker_threads"], owners: [], instead: "Proxmox's API: the agent starts no programs" },
   { names: ["node:http", "node:https", "node:http2", "node:tls", "node:net", "node:dgram", "node:dns"], owners: ["proxmox", "simulator"], instead: "the ProxmoxApi that was handed in" },
   { names: ["node:timers", "node:timers/promises", "timers/promises"], owners: ["runtime", "desired/directory-source.ts"], instead: "the Clock that was handed in" },

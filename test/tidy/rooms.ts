@@ -21,10 +21,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   conditions: { mainFile: "condition.ts", mayImport: ["guest"], because: "closed lists that engine, server and command line read alike" },
   document: { mainFile: "document.ts", mayImport: [], because: "text in, tree with positions out (docs/decisions/004-document-room.md)" },
   config: { mainFile: "load.ts", mayImport: ["document", "ports"], because: "settings are read before anything else exists" },
-  desired: { mainFile: "model.ts", mayImport: ["document", "guest", "ports"], because: "what is wanted must not depend on what is" },
+  parameters: { mainFile: "check-config.ts", mayImport: ["document/nearest.ts", "guest"], because: "pure: Proxmox's own schema as facts, good for nothing but judging" },
+  desired: { mainFile: "model.ts", mayImport: ["document", "guest", "parameters", "ports"], because: "what is wanted must not depend on what is" },
   proxmox: { mainFile: "client.ts", mayImport: ["guest", "ports"], because: "what is must not depend on what is wanted" },
   normalize: { mainFile: "registry.ts", mayImport: ["guest", "ports/errors.ts"], because: "pure: no clock, log or IO can come in" },
-  plan: { mainFile: "plan-guest.ts", mayImport: ["desired/model.ts", "normalize", "guest", "ports/errors.ts"], because: "pure: the same input gives the same plan" },
+  plan: { mainFile: "plan-guest.ts", mayImport: ["desired/model.ts", "normalize", "guest", "parameters/since.ts", "ports/errors.ts"], because: "pure: the same input gives the same plan" },
   gate: {
     mainFile: "classify.ts",
     mayImport: ["plan/types.ts", "plan/keys.ts", "normalize", "types:journal/types.ts", "guest", "ports/errors.ts", "types:ports/proxmox-api.ts"],
@@ -32,7 +33,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   import: {
     mainFile: "import-guest.ts",
-    mayImport: ["desired/model.ts", "document", "gate/allow-list.ts", "guest", "normalize", "plan", "ports/errors.ts"],
+    mayImport: ["desired/model.ts", "document", "gate/allow-list.ts", "guest", "normalize", "parameters/check-config.ts", "plan", "ports/errors.ts"],
     because: "pure, and the way back: from what is to what would be declared",
   },
   lanes: { mainFile: "lanes.ts", mayImport: ["ports"], because: "serializes jobs without knowing what they do" },
@@ -45,7 +46,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   doctor: {
     mainFile: "doctor.ts",
-    mayImport: ["config", "types:desired/model.ts", "gate/allow-list.ts", "guest", "journal/inspect.ts", "journal/scan.ts", "journal/segment.ts", "normalize", "plan", "ports", "proxmox"],
+    mayImport: ["config", "types:desired/model.ts", "gate/allow-list.ts", "guest", "journal/inspect.ts", "journal/scan.ts", "journal/segment.ts", "journal/verify.ts", "normalize", "plan", "ports", "proxmox"],
     because: "looks at what the agent depends on without being able to run one; what only other rooms know is handed in",
   },
   server: { mainFile: "app.ts", mayImport: ["conditions", "guest", "ports", "reconcile"], because: "shows things; can act on nothing" },
@@ -57,6 +58,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   simulator: { mainFile: "main.ts", mayImport: ["guest", "ports"], because: "a double that shared the client's code would share its mistakes" },
   install: { mainFile: "install.ts", mayImport: ["doctor/privileges.ts", "gate/allow-list.ts", "guest", "ports"], because: "runs before there is a config, a journal or an agent" },
   runtime: { mainFile: "clock.ts", mayImport: ["ports"], because: "the real world, behind the interfaces" },
+  bench: {
+    mainFile: "bench.ts",
+    mayImport: ["types:desired/model.ts", "guest", "journal", "lanes", "normalize", "plan", "ports"],
+    because: "measures the rooms it names as they are; nothing of them knows it, and only its command loads it",
+  },
   commands: { mainFile: "context.ts", mayImport: ["*"], because: "the command line may use everything" },
   // Files that stand in src/ itself.
   "main.ts": { mainFile: "main.ts", mayImport: ["*"], because: "the entry point" },
@@ -70,6 +76,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
     mainFile: "parts.ts",
     mayImport: ["version.ts", "config", "desired", "guest", "ports", "proxmox", "reconcile"],
     because: "the parts that a config shapes",
+  },
+  "limits.ts": {
+    mainFile: "limits.ts",
+    mayImport: ["conditions", "config", "control", "desired", "document", "journal", "lanes", "plan", "proxmox", "reconcile", "schedule"],
+    because: "collects the rooms' named limits for the metrics, and nothing else of them",
   },
   "version.ts": { mainFile: "version.ts", mayImport: [], because: "read by everything that says which program this is" },
 };

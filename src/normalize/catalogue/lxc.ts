@@ -1,5 +1,6 @@
 import { BOOLEAN_OFF, BOOLEAN_ON } from "../booleans.ts";
 import { MOUNT_DRIVE, ROOT_DRIVE } from "../fields/drive-formats.ts";
+import { ENVIRONMENT } from "../fields/environment.ts";
 import { LXC_DEVICE, LXC_FEATURES } from "../fields/hardware.ts";
 import { LXC_NET } from "../fields/network.ts";
 import { LXC_NAME_SERVERS, SEARCH_DOMAINS } from "../fields/resolver.ts";
@@ -39,6 +40,7 @@ export const LXC_CATALOGUE: readonly CatalogueEntry[] = [
   field("tty", scalarField(integer({ minimum: 0, maximum: 6, byDefault: "2" }))),
   field("cmode", scalarField(oneOf(["shell", "console", "tty"], "tty"))),
   field("debug", scalarField(BOOLEAN_OFF)),
+  field("env", ENVIRONMENT),
   field("entrypoint", scalarField(ENTRY_POINT)),
   field("rootfs", ROOT_DRIVE),
   fields("mp", 256, MOUNT_DRIVE),

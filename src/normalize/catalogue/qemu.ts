@@ -1,9 +1,9 @@
 import { BOOLEAN_OFF, BOOLEAN_ON } from "../booleans.ts";
 import { BOOT } from "../fields/boot.ts";
 import { CUSTOM_FILES, IP_CONFIG, PASSWORD, SSH_KEYS } from "../fields/cloud-init.ts";
-import { EFI_DRIVE, QEMU_DRIVE, TPM_DRIVE } from "../fields/drive-formats.ts";
+import { CD_DRIVE, EFI_DRIVE, QEMU_DRIVE, TPM_DRIVE } from "../fields/drive-formats.ts";
 import {
-  AUDIO, NUMA_NODE, PCI, RANDOM_SOURCE, SHARED_MEMORY, SPICE_ENHANCEMENTS, USB, VGA, VIRTIOFS, WATCHDOG,
+  AMD_SEV, AUDIO, INTEL_TDX, NUMA_NODE, PCI, RANDOM_SOURCE, SHARED_MEMORY, SPICE_ENHANCEMENTS, USB, VGA, VIRTIOFS, WATCHDOG,
 } from "../fields/hardware.ts";
 import { QEMU_NET } from "../fields/network.ts";
 import { BALLOON, CPU, MACHINE, QEMU_MEMORY, VCPUS, cpuUnits } from "../fields/processor.ts";
@@ -11,11 +11,10 @@ import { QEMU_NAME_SERVERS, SEARCH_DOMAINS } from "../fields/resolver.ts";
 import { SMBIOS } from "../fields/smbios.ts";
 import { AGENT, HOTPLUG } from "../fields/starting.ts";
 import { decimal, integer } from "../numbers.ts";
-import { propertyField } from "../property-field.ts";
 import { rangeSet } from "../ranges.ts";
 import { scalarField } from "../scalar-field.ts";
 import { DNS_NAME_RULE, TEXT, UNQUOTED_TEXT, matching, oneOf } from "../text-rules.ts";
-import type { NormalizeContext } from "../types.ts";
+import type { FieldNormalizer, NormalizeContext } from "../types.ts";
 import { textOf, withDefault, type ValueRule } from "../value-rule.ts";
 import { field, fields, type CatalogueEntry } from "./entry.ts";
 import { SHARED } from "./shared.ts";
@@ -45,7 +44,17 @@ const SERIAL_PORT = matching(/^(?:socket|\/dev\/.+)$/, '"socket" or a path under
 const PARALLEL_PORT = matching(/^\/dev\/(?:parport\d+|usb\/lp\d+)$/, '"/dev/parportN" or "/dev/usb/lpN"');
 const BOOT_DISK = matching(/^(?:ide|sata|scsi|virtio)\d+$/, 'a disk such as "scsi0"');
 const START_DATE = matching(/^(?:now|\d{4}-\d{1,2}-\d{1,2}(?:T\d{1,2}:\d{1,2}:\d{1,2})?)$/, '"now", a date or a date and time');
-const OPEN_WITH_TYPE = propertyField({ defaultKey: "type", isOpen: true, subKeys: new Map() });
+
+/** Proxmox turns the number of CPUs, as it once was, into sockets when it next writes (docs/proxmox.md row 55). */
+function socketsThere({ siblings }: NormalizeContext): string {
+  return textOf(siblings?.["sockets"]) || "1";
+}
+
+/** With an `order=` in boot this says nothing, and Proxmox drops it (docs/proxmox.md row 50). */
+const BOOT_DISK_FIELD: FieldNormalizer = {
+  ...scalarField(BOOT_DISK),
+  normalize: (raw, context) => (/(?:^|,)order=/.test(textOf(context.siblings?.["boot"])) ? null : scalarField(BOOT_DISK).normalize(raw, context)),
+};
 
 /** How many of each bus, interface and device Proxmox has for a VM, and what its keys mean. */
 export const QEMU_CATALOGUE: readonly CatalogueEntry[] = [
@@ -53,6 +62,7 @@ export const QEMU_CATALOGUE: readonly CatalogueEntry[] = [
   field("name", scalarField(DNS_NAME_RULE)),
   field("cores", scalarField(COUNT_RULE)),
   field("sockets", scalarField(COUNT_RULE)),
+  field("smp", scalarField(withDefault(integer({ minimum: 1 }), socketsThere))),
   field("vcpus", VCPUS),
   field("memory", QEMU_MEMORY),
   field("balloon", BALLOON),
@@ -72,12 +82,12 @@ export const QEMU_CATALOGUE: readonly CatalogueEntry[] = [
   field("ostype", scalarField(oneOf(OS_TYPES, "other"))),
   field("smbios1", SMBIOS),
   field("vmgenid", scalarField(GENERATION_ID)),
-  field("amd-sev", OPEN_WITH_TYPE),
-  field("intel-tdx", OPEN_WITH_TYPE),
+  field("amd-sev", AMD_SEV),
+  field("intel-tdx", INTEL_TDX),
   field("args", scalarField(UNQUOTED_TEXT)),
   // How it starts.
   field("boot", BOOT),
-  field("bootdisk", scalarField(BOOT_DISK)),
+  field("bootdisk", BOOT_DISK_FIELD),
   field("agent", AGENT),
   field("hotplug", HOTPLUG),
   field("acpi", scalarField(BOOLEAN_ON)),
@@ -93,6 +103,7 @@ export const QEMU_CATALOGUE: readonly CatalogueEntry[] = [
   field("vmstatestorage", scalarField(TEXT)),
   // Devices.
   fields("net", 32, QEMU_NET),
+  field("cdrom", CD_DRIVE),
   fields("ide", 4, QEMU_DRIVE),
   fields("sata", 6, QEMU_DRIVE),
   fields("scsi", 31, QEMU_DRIVE),

@@ -5,6 +5,7 @@ import { splitList } from "../lists.ts";
 import { parseProperties, valueOf, type Property } from "../property-string.ts";
 import type { FieldNormalizer, NormalForm, NormalizeContext } from "../types.ts";
 import { scalarText, textOf } from "../value-rule.ts";
+import { legacyDevices } from "./boot-devices.ts";
 
 const LEGACY = /^[acdn]{1,4}$/;
 /** What Proxmox boots from when `boot` is absent. */
@@ -15,7 +16,8 @@ const SHAPE = 'a list of devices, "order=scsi0;net0", or the legacy letters a, c
 /**
  * The boot order, a sequence (docs/proxmox.md rows 50, 51): `order=` lists devices, the last of
  * repetitions counts; legacy letters, where there are any, win over it. `order` and `legacy` are two
- * ways to say one thing, so what is declared replaces the whole value.
+ * ways to say one thing, so what is declared replaces the whole value; where the guest's devices are
+ * known, letters are compared as the devices they stand for (boot-devices.ts).
  */
 export const BOOT: FieldNormalizer = {
   normalize: (raw, context) => normalizeBoot(textOf(raw), context),
@@ -34,17 +36,31 @@ function normalizeBoot(text: string, context: NormalizeContext): NormalForm {
   const parts = parseProperties(text, "legacy");
   if (parts === undefined) return text;
   const legacy = valueOf(parts, "legacy");
-  if (legacy !== undefined) return isDefaultHere(legacy, context) ? null : `legacy=${legacy}`;
+  if (legacy !== undefined) return legacyForm(legacy, context);
   const order = valueOf(parts, "order");
   if (order === undefined) return text === "" ? null : text;
   const devices = splitList(order);
-  return devices.length === 0 ? null : `order=${lastOfEach(devices).join(";")}`;
+  return devices.length === 0 ? null : elided(`order=${lastOfEach(devices).join(";")}`, context);
 }
 
-// Absent is the legacy default, but an empty value boots from nothing: over one, the default is not elided.
-function isDefaultHere(legacy: string, context: NormalizeContext): boolean {
-  const isEmptyThere = context.observed !== undefined && textOf(context.observed) === "";
-  return legacy === LEGACY_DEFAULT && !isEmptyThere;
+function legacyForm(letters: string, context: NormalizeContext): NormalForm {
+  const { siblings } = context;
+  if (siblings === undefined) return letters === LEGACY_DEFAULT && !isEmptyThere(context) ? null : `legacy=${letters}`;
+  const devices = legacyDevices(letters, siblings);
+  // Letters that stand for nothing boot from nothing; that is not what an absent order says.
+  return devices.length === 0 && letters !== LEGACY_DEFAULT ? `legacy=${letters}` : elided(`order=${devices.join(";")}`, context);
+}
+
+/** Absent is the legacy default, so what boots the same is absent. */
+function elided(form: string, context: NormalizeContext): NormalForm {
+  const { siblings } = context;
+  if (siblings === undefined || isEmptyThere(context)) return form;
+  return form === `order=${legacyDevices(LEGACY_DEFAULT, siblings).join(";")}` ? null : form;
+}
+
+// An empty value boots from nothing: over one, the default is not elided.
+function isEmptyThere({ observed }: NormalizeContext): boolean {
+  return observed !== undefined && textOf(observed) === "";
 }
 
 function lastOfEach(devices: readonly string[]): string[] {

@@ -7,8 +7,9 @@ import { IPV4_ADDRESS, IPV6_ADDRESS, TEXT, ipv4Config, ipv6Config } from "../tex
 import type { FieldNormalizer, NormalForm } from "../types.ts";
 import { textOf } from "../value-rule.ts";
 
-/** ipconfigN: there is no bare form, `dhcp` alone is refused (docs/proxmox.md row 71). */
+/** ipconfigN: there is no bare form, `dhcp` alone is refused, and a gateway without its address (docs/proxmox.md row 71). */
 export const IP_CONFIG = propertyField({
+  requires: new Map([["gw", "ip"], ["gw6", "ip6"]]),
   subKeys: subKeys({ ip: ipv4Config("dhcp"), gw: IPV4_ADDRESS, ip6: ipv6Config("auto", "dhcp"), gw6: IPV6_ADDRESS }),
 });
 

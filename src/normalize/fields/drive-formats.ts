@@ -1,3 +1,5 @@
+import type { DeclaredValue } from "../../guest/declared.ts";
+import type { FieldNormalizer } from "../types.ts";
 import { BOOLEAN, BOOLEAN_OFF, BOOLEAN_ON } from "../booleans.ts";
 import { listOf } from "../lists.ts";
 import { canonicalNumber, decimal, integer } from "../numbers.ts";
@@ -133,6 +135,17 @@ const MOUNT_POINT: PropertyFormat = {
 };
 
 export const QEMU_DRIVE = driveField(QEMU_DISK);
+/** `cdrom` is another name for ide2, and says by itself what sort of drive it is (docs/proxmox.md row 39). */
+export const CD_DRIVE: FieldNormalizer = {
+  normalize: (raw, context) => QEMU_DRIVE.normalize(raw, context),
+  merge: (declared, context) => QEMU_DRIVE.merge(declared === context.observed ? declared : asCd(declared), context),
+};
+
+function asCd(declared: DeclaredValue): DeclaredValue {
+  if (typeof declared === "string") return declared === "" || /(?:^|,)media=/.test(declared) ? declared : `${declared},media=cdrom`;
+  return typeof declared === "object" && declared !== null && !Array.isArray(declared) ? { media: "cdrom", ...declared } : declared;
+}
+
 export const EFI_DRIVE = driveField(EFI_DISK);
 export const TPM_DRIVE = driveField(TPM_STATE);
 export const ROOT_DRIVE = driveField(ROOT_VOLUME);

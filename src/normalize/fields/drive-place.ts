@@ -1,3 +1,4 @@
+import { parseProperties, valueOf } from "../property-string.ts";
 import { formatSize, parseSize } from "../sizes.ts";
 
 /**
@@ -46,6 +47,12 @@ export function formOfPlace(place: DrivePlace): string {
     case "empty":
       return place.word;
   }
+}
+
+/** True for the drive that Proxmox writes cloud-init values to. */
+export function isCloudInitDrive(value: string): boolean {
+  const parts = value.includes("cloudinit") ? parseProperties(value, "file") : undefined;
+  return parts !== undefined && placeOf(valueOf(parts, "file") ?? "").type === "cloudinit";
 }
 
 /** True for what holds a guest's data, as opposed to what is put into a CD drive. */

@@ -47,6 +47,33 @@ export const SHARED_MEMORY = propertyField({
   subKeys: subKeys({ size: integer({ minimum: 1 }), name: matching(/^[a-zA-Z0-9-]+$/, "letters, digits and hyphens") }),
 });
 
+/** Memory encryption; nothing is assumed of what a later Proxmox adds. */
+export const AMD_SEV = propertyField({
+  defaultKey: "type",
+  required: ["type"],
+  isOpen: true,
+  subKeys: subKeys({
+    type: oneOf(["std", "es", "snp"]),
+    "allow-smt": BOOLEAN_ON,
+    "kernel-hashes": BOOLEAN_OFF,
+    "no-debug": BOOLEAN_OFF,
+    "no-key-sharing": BOOLEAN_OFF,
+  }),
+});
+
+/** Proxmox requires `attestation` to be said, and does not publish which types there are. */
+export const INTEL_TDX = propertyField({
+  defaultKey: "type",
+  required: ["type", "attestation"],
+  isOpen: true,
+  subKeys: subKeys({
+    type: TEXT,
+    attestation: BOOLEAN_ON,
+    "vsock-cid": integer({ minimum: 2 }),
+    "vsock-port": integer({ minimum: 0 }),
+  }),
+});
+
 export const SPICE_ENHANCEMENTS = propertyField({
   subKeys: subKeys({ foldersharing: BOOLEAN_OFF, videostreaming: oneOf(["off", "all", "filter"], "off") }),
 });

@@ -67,11 +67,11 @@ function joinModelAndAddress(properties: readonly Property[]): readonly Property
 }
 
 /**
- * netN of a container: `type=veth` is the only type there is and says nothing (docs/proxmox.md row 26);
- * trunks are single numbers (row 28).
+ * netN of a container: `type=veth` is the only type there is and says nothing; one without a bridge is stored, answered
+ * with a 500, and the container starts no more (docs/proxmox.md row 26); trunks are single numbers (row 28).
  */
 const LXC_NET_FORMAT: PropertyFormat = {
-  required: ["name"],
+  required: ["name", "bridge"],
   kept: ["hwaddr"],
   isGuarded: true,
   ignored: new Set(["type"]),

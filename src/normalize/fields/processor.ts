@@ -6,6 +6,7 @@ import { subKeys } from "../property-format.ts";
 import { parseProperties, valueOf } from "../property-string.ts";
 import { scalarField } from "../scalar-field.ts";
 import { TEXT, matching, oneOf } from "../text-rules.ts";
+import type { RawValue } from "../../guest/observed.ts";
 import type { FieldNormalizer, NormalizeContext } from "../types.ts";
 import { textOf, type ValueRule } from "../value-rule.ts";
 
@@ -23,7 +24,12 @@ export const BALLOON = scalarField(integer({ minimum: 0, byDefault: wholeMemory 
 
 function wholeMemory({ siblings }: NormalizeContext): string | undefined {
   if (siblings === undefined) return undefined;
-  const text = textOf(siblings["memory"]);
+  return memoryOf(siblings["memory"]);
+}
+
+/** MiB of a VM's memory, as digits; undefined where it cannot be read. */
+export function memoryOf(memory: RawValue | undefined): string | undefined {
+  const text = textOf(memory);
   const current = text === "" ? "512" : valueOf(parseProperties(text, "current") ?? [], "current");
   return current === undefined ? undefined : canonicalInteger(current);
 }

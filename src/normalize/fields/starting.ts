@@ -3,7 +3,7 @@ import { listOf, splitList, uniqueSorted } from "../lists.ts";
 import { integer } from "../numbers.ts";
 import { propertyField } from "../property-field.ts";
 import { subKeys } from "../property-format.ts";
-import { valueOf } from "../property-string.ts";
+import { valueOf, type Property } from "../property-string.ts";
 import { scalarField } from "../scalar-field.ts";
 import { oneOf } from "../text-rules.ts";
 import type { ValueRule } from "../value-rule.ts";
@@ -24,8 +24,14 @@ export const AGENT = propertyField({
   required: ["enabled"],
   aliases: new Map([["freeze-fs-on-backup", "freeze-fs"], ["guest-fsfreeze", "freeze-fs"]]),
   subKeys: subKeys({ enabled: BOOLEAN_OFF, "freeze-fs": BOOLEAN_ON, fstrim_cloned_disks: BOOLEAN_OFF, type: oneOf(["virtio", "isa"], "virtio") }),
+  contract: (properties) => properties.map(bareEnabled),
   conclude: (properties) => (valueOf(properties, "enabled") === "1" ? properties : []),
 });
+
+/** Without its name, which is left out, Proxmox takes 1 and 0 only: words are read behind `enabled=` alone (docs/proxmox.md row 3). */
+function bareEnabled(property: Property): Property {
+  return property.key === "enabled" ? { key: "enabled", value: canonicalBoolean(property.value) ?? property.value } : property;
+}
 
 const HOTPLUG_DEFAULT = "disk,network,usb";
 

@@ -1,5 +1,5 @@
 import type { Caller } from "../api.ts";
-import { isCloudinitKey, recordCloudinitChange } from "./cloudinit.ts";
+import { isCloudinitKey, recordCloudinitChange, regenerateDrive } from "./cloudinit.ts";
 import type { GuestConfigFile } from "./config-file.ts";
 import { Died } from "./died.ts";
 import { isCdrom, isCloudinit, parseDrive } from "./drive.ts";
@@ -78,6 +78,7 @@ export function hotplugPending(host: Host, guest: Guest, caller: Caller, selecte
     file.pending.delete(key);
   }
   host.writeConfig(guest, file);
+  if (plug.features.has("cloudinit")) regenerateDrive(host, guest);
   if (Object.keys(plug.errors).length > 0) throw Died.parameters(plug.errors);
 }
 

@@ -51,7 +51,7 @@ export async function answerCall(host: Host, resources: Resources, call: ApiCall
   try {
     if (match === undefined) throw Died.notImplemented(call.method, call.path);
     const { route, path } = match;
-    const schema: EndpointSchema = ENDPOINT_SCHEMAS[route.name] ?? { parameters: route.parameters ?? {} };
+    const schema = ENDPOINT_SCHEMAS[route.name] ?? schemaOfRoute(route);
     needPathPrivileges(call, schema, path);
     assertNode(host, path["node"]);
     const values = verify(call.parameters, schema, path);
@@ -62,6 +62,10 @@ export async function answerCall(host: Host, resources: Resources, call: ApiCall
     if (!(error instanceof Died)) throw error;
     return refusal(error, isProxied);
   }
+}
+
+function schemaOfRoute({ parameters = {}, privileges }: Route): EndpointSchema {
+  return privileges === undefined ? { parameters } : { parameters, privileges };
 }
 
 function refusal(death: Died, isProxied: boolean): ApiAnswer {

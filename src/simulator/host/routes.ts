@@ -1,5 +1,6 @@
 import type { Caller } from "../api.ts";
 import type { GuestKind } from "../../guest/key.ts";
+import { readCloudinit, regenerateDrive } from "./cloudinit.ts";
 import { featureAnswer, readConfig, readPending, snapshotList } from "./config-api.ts";
 import { Died } from "./died.ts";
 import type { Host } from "./host.ts";
@@ -9,7 +10,7 @@ import { applyLxcUpdate, prepareLxcUpdate } from "./lxc-update.ts";
 import * as node from "./node-api.ts";
 import { LOCK_TIMEOUT_MS, withTaskLock } from "./process.ts";
 import { reboot, reset, resume, shutdown, start, stop, suspend } from "./qemu-power.ts";
-import { applyUpdate, prepareUpdate } from "./qemu-update.ts";
+import { applyUpdate, assertUnlocked, prepareUpdate } from "./qemu-update.ts";
 import type { Resources } from "./resources.ts";
 import type { OptionSchema } from "./schema.ts";
 import { createSnapshot, deleteSnapshot, resize, rollback } from "./snapshots.ts";
@@ -42,6 +43,8 @@ export interface Route {
   readonly answer: (request: Request) => Reply | Promise<Reply>;
   /** For methods that the generated schema does not hold. */
   readonly parameters?: Readonly<Record<string, OptionSchema>>;
+  /** On /vms/{vmid}, checked first; for methods that the generated schema does not hold. */
+  readonly privileges?: readonly string[];
 }
 
 type Answer = (request: Request) => unknown;
@@ -132,6 +135,18 @@ async function putLxcConfig({ host, vmid, caller, values }: Request): Promise<nu
   return null;
 }
 
+async function putCloudinit({ host, vmid }: Request): Promise<null> {
+  const release = await host.needGuest("qemu", vmid).lock.acquire(LOCK_TIMEOUT_MS, host.stopped);
+  try {
+    const guest = host.needGuest("qemu", vmid);
+    assertUnlocked(guest);
+    regenerateDrive(host, guest);
+  } finally {
+    release();
+  }
+  return null;
+}
+
 /** PUT /unlink: a deletion of drives, forced if asked. */
 function unlink(request: Request): Promise<null> {
   const values = new Map(request.values);
@@ -192,6 +207,8 @@ export const ROUTES: readonly Route[] = [
   route("DELETE /nodes/{node}/qemu/{vmid}", true, destroyQemu),
   route("PUT /nodes/{node}/qemu/{vmid}/config", true, putQemuConfig),
   route("POST /nodes/{node}/qemu/{vmid}/config", true, postQemuConfig),
+  { ...route("GET /nodes/{node}/qemu/{vmid}/cloudinit", false, ({ host, vmid }) => readCloudinit(host, host.needGuest("qemu", vmid)), {}), privileges: ["VM.Audit"] },
+  { ...route("PUT /nodes/{node}/qemu/{vmid}/cloudinit", true, putCloudinit, {}), privileges: ["VM.Config.Cloudinit"] },
   route("PUT /nodes/{node}/qemu/{vmid}/unlink", true, unlink),
   route("POST /nodes/{node}/qemu/{vmid}/clone", true, cloneQemu),
   route("POST /nodes/{node}/qemu/{vmid}/template", true, makeTemplate),

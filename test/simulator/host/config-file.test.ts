@@ -5,7 +5,7 @@ import { generateHost } from "../../../src/simulator/start-state.ts";
 import { decodeText, encodeText } from "../../../src/simulator/host/text.ts";
 import { HostUnderTest, LXC_200, QEMU_101, QEMU_102 } from "./host-under-test.ts";
 
-describe("a configuration file", () => {
+describe("a configuration file (rows O1 and 9)", () => {
   for (const [kind, text] of [["qemu", QEMU_101], ["qemu", QEMU_102], ["lxc", LXC_200]] as const) {
     test(`of ${kind} that Proxmox wrote is written the same again: ${text.split("\n")[0]}`, () => {
       expect(renderConfig(kind, parseConfig(kind, text))).toBe(text);
@@ -37,7 +37,7 @@ describe("a configuration file", () => {
     });
   }
 
-  test("keeps a container's raw lines in order, doubles included", () => {
+  test("keeps a container's raw lines in order, doubles included (row 80)", () => {
     const text = "memory: 128\nlxc.mount.entry: a\nlxc.mount.entry: b\n";
     expect(renderConfig("lxc", parseConfig("lxc", text))).toBe(text);
   });
@@ -47,7 +47,7 @@ describe("a configuration file", () => {
     expect(renderConfig("qemu", file)).toBe("scsi0: local:1/vm-1-disk-0.raw,size=1G\n");
   });
 
-  test("turns smp into sockets", () => {
+  test("turns smp into sockets (row 55)", () => {
     expect(renderConfig("qemu", parseConfig("qemu", "cores: 2\nsmp: 4\n"))).toBe("sockets: 4\n");
   });
 

@@ -45,7 +45,7 @@ describe("calls", () => {
 });
 
 describe("what others do at the host", () => {
-  test("an edit changes the file and its version, not by any lock or pending section", async () => {
+  test("an edit changes the file and its version, not by any lock or pending section (row H2)", async () => {
     const host = new HostUnderTest();
     await host.run("qemu/101/status/start");
     const { version, ids } = host.node.vmlist();
@@ -177,7 +177,7 @@ describe("/cluster/resources", () => {
   const row = async (host: HostUnderTest, vmid: number): Promise<Record<string, unknown> | undefined> =>
     ((await host.get("/cluster/resources", { type: "vm" })) as Record<string, unknown>[]).find((each) => each["vmid"] === vmid);
 
-  test("lags: a started guest still reads stopped for up to ten seconds", async () => {
+  test("lags: a started guest still reads stopped for up to ten seconds (row R4)", async () => {
     const host = new HostUnderTest();
     await host.clock.advance(500);
     await host.run("qemu/101/status/start");

@@ -7,7 +7,7 @@ async function statusOf(host: HostUnderTest, guest: string): Promise<unknown> {
   return ((await host.get(`${guest}/status/current`)) as Record<string, unknown>)["qmpstatus"] ?? ((await host.get(`${guest}/status/current`)) as Record<string, unknown>)["status"];
 }
 
-describe("a QEMU guest", () => {
+describe("a QEMU guest (row O25)", () => {
   const stopped: readonly (readonly [string, string])[] = [["start", "OK"], ["stop", "OK"], ["shutdown", "OK"]];
   for (const [act, exit] of stopped) {
     test(`that is stopped: ${act} is a task that ends with ${exit}`, async () => expect(await new HostUnderTest().run(`qemu/101/status/${act}`)).toBe(exit));
@@ -32,7 +32,7 @@ describe("a QEMU guest", () => {
     ["an option that QEMU does not know", "args: -nonsense\n", "start failed: QEMU exited with code 1"],
   ];
   for (const [what, config, exit] of failing) {
-    test(`with ${what} is not started`, async () => {
+    test(`with ${what} is not started (row O20)`, async () => {
       const host = new HostUnderTest({ "qemu-server/101": config });
       expect(await host.run("qemu/101/status/start")).toBe(exit);
       expect(await statusOf(host, "qemu/101")).toBe("stopped");
@@ -52,7 +52,7 @@ describe("a QEMU guest", () => {
     expect(host.node.runningGuests()).toEqual([{ kind: "qemu", vmid: 101 }]);
   });
 
-  test("that obeys is shut down within its time; one that does not is not, unless forced", async () => {
+  test("that obeys is shut down within its time; one that does not is not, unless forced (row O26)", async () => {
     const host = new HostUnderTest();
     for (const guest of ["qemu/101", "qemu/102"]) await host.run(`${guest}/status/start`);
     expect(await host.run("qemu/102/status/shutdown", { timeout: "5" })).toBe("OK");
@@ -91,7 +91,7 @@ describe("a QEMU guest", () => {
     expect((await host.config("qemu/102"))["lock"]).toBeUndefined();
   });
 
-  test("is rebooted by a shutdown and a start of the host's own, pending changes applied", async () => {
+  test("is rebooted by a shutdown and a start of the host's own, pending changes applied (row O18)", async () => {
     const host = new HostUnderTest();
     await host.run("qemu/102/status/start");
     await host.send("PUT", "qemu/102/config", { memory: "512" });
@@ -103,7 +103,7 @@ describe("a QEMU guest", () => {
     expect([latest?.type, latest?.user, latest?.tokenid]).toEqual(["qmstart", "root@pam", undefined]);
   });
 
-  test("holds its lock through a shutdown: everything else on it waits ten seconds and fails", async () => {
+  test("holds its lock through a shutdown: everything else on it waits ten seconds and fails (row O27)", async () => {
     const host = new HostUnderTest();
     await host.run("qemu/101/status/start");
     await host.fork("qemu/101/status/shutdown", { timeout: "60" });
@@ -114,7 +114,7 @@ describe("a QEMU guest", () => {
     expect(await host.run("qemu/101/status/stop", { "overrule-shutdown": "1" })).toBe("OK");
   });
 
-  test("started again at once after it died: its cleanup holds the lock up to half a minute", async () => {
+  test("started again at once after it died: its cleanup holds the lock up to half a minute (row O28)", async () => {
     const host = new HostUnderTest();
     await host.run("qemu/101/status/start");
     await host.run("qemu/101/status/stop");
@@ -125,7 +125,7 @@ describe("a QEMU guest", () => {
     expect(await host.outcome("PUT", "qemu/101/config", { name: "x" })).toBe("200");
   });
 
-  test("a write that waits for the lock is done even when nobody waits for its answer any more", async () => {
+  test("a write that waits for the lock is done even when nobody waits for its answer any more (row O40)", async () => {
     const host = new HostUnderTest();
     const release = await host.node.holdLock(101);
     const answer = host.begin("PUT", "qemu/101/config", { name: "late" });
@@ -186,7 +186,7 @@ describe("a container", () => {
     expect(after.pid).not.toBe(before.pid);
   });
 
-  test("that has a lock or a missing bridge is not started", async () => {
+  test("that has a lock or a missing bridge is not started (row O29)", async () => {
     const locked = new HostUnderTest({ "lxc/200": `${LXC_200}lock: backup\n` });
     expect(await locked.run("lxc/200/status/start")).toBe("CT is locked (backup)");
     const unbridged = new HostUnderTest({ "lxc/200": LXC_200.replace("vmbr0", "gone") });
@@ -230,7 +230,7 @@ describe("who may", () => {
     expect(await host.outcome("PUT", "qemu/101/config", { startup: "1" }, callerWith(["VM.Config.Options"]))).toBe("403 Permission check failed (/, Sys.Modify)");
   });
 
-  test("a bridge needs SDN.Use, a new disk AllocateSpace, a registered tag Sys.Modify", async () => {
+  test("a bridge needs SDN.Use, a new disk AllocateSpace, a registered tag Sys.Modify (row 21)", async () => {
     const host = new HostUnderTest(undefined, { files: { "/etc/pve/datacenter.cfg": "registered-tags: reserved\n" } });
     const caller = callerWith(["VM.Config.Network", "VM.Config.Disk", "VM.Config.Options"]);
     expect(await host.outcome("PUT", "qemu/101/config", { net0: "virtio,bridge=vmbr0" }, caller)).toBe("403 Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)");

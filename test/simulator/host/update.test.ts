@@ -52,7 +52,7 @@ describe("a write on a stopped QEMU guest", () => {
     ["a stale digest", { digest: "0".repeat(40), name: "x" }, "500 checksum mismatch (file change by other user?)"],
   ];
   for (const [what, parameters, outcome] of refused) {
-    test(`is refused for ${what}, and the file stays`, async () => {
+    test(`is refused for ${what}, and the file stays (rows O4 and O5)`, async () => {
       const host = new HostUnderTest();
       const before = host.node.configFile(101);
       expect(await host.outcome("PUT", QEMU, parameters)).toBe(outcome);
@@ -138,7 +138,7 @@ describe("drives", () => {
   });
 });
 
-describe("a write on a running QEMU guest", () => {
+describe("a write on a running QEMU guest (rows O14, O15 and O16)", () => {
   async function running(): Promise<HostUnderTest> {
     const host = new HostUnderTest();
     expect(await host.run("qemu/102/status/start")).toBe("OK");
@@ -173,7 +173,7 @@ describe("a write on a running QEMU guest", () => {
     expect(host.node.configFile(102)).not.toContain("PENDING");
   });
 
-  test("a pending value that is sent back to the running one is no longer pending", async () => {
+  test("a pending value that is sent back to the running one is no longer pending (row O21)", async () => {
     const host = await running();
     const before = await host.digest("qemu/102");
     await host.send("PUT", DISK, { memory: "512" });
@@ -181,7 +181,7 @@ describe("a write on a running QEMU guest", () => {
     expect(await host.digest("qemu/102")).toBe(before);
   });
 
-  test("a pending deletion of a value that is 0 does not show in the merged view", async () => {
+  test("a pending deletion of a value that is 0 does not show in the merged view (row 12)", async () => {
     const host = new HostUnderTest({ "qemu-server/101": "kvm: 0\nmemory: 64\nostype: l26\n" });
     await host.run("qemu/101/status/start");
     await host.send("PUT", QEMU, { delete: "kvm,ostype" });
@@ -189,7 +189,7 @@ describe("a write on a running QEMU guest", () => {
     expect((await host.config("qemu/101"))["ostype"]).toBeUndefined();
   });
 
-  test("an interface whose bridge is missing fails, stays pending, and the rest of the call is done", async () => {
+  test("an interface whose bridge is missing fails, stays pending, and the rest of the call is done (row O19)", async () => {
     const host = await running();
     const outcome = await host.outcome("PUT", DISK, { name: "renamed", net1: "virtio,bridge=nowhere" });
     expect(outcome).toStartWith('400 {"net1":"hotplug problem - VM 102 qmp command');
@@ -258,7 +258,7 @@ describe("a write on a container", () => {
     expect(await host.run("lxc/200/status/start")).toBe("volume 'local:8' does not exist");
   });
 
-  test("that runs: memory and limits at once, the rest pending, applied at stop", async () => {
+  test("that runs: memory and limits at once, the rest pending, applied at stop (row O17)", async () => {
     const host = new HostUnderTest();
     await host.run("lxc/200/status/start");
     await host.send("PUT", LXC, { memory: "256", cpulimit: "1", hostname: "live", arch: "i386", nameserver: "1.1.1.1" });
@@ -296,7 +296,7 @@ describe("laws of writes", () => {
   ) as fc.Arbitrary<Record<string, string>>;
 
   for (const isRunning of [false, true]) {
-    test(`the digest changes exactly when the file does, the guest ${isRunning ? "running" : "stopped"}`, async () => {
+    test(`the digest changes exactly when the file does, the guest ${isRunning ? "running" : "stopped"} (row O6)`, async () => {
       await fc.assert(fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), async (changes) => {
         const host = new HostUnderTest();
         if (isRunning) await host.run("qemu/101/status/start");

@@ -15,7 +15,7 @@ function problemsOf(parameters: Parameters<typeof verifyParameters>[0], kind: "q
   }
 }
 
-describe("parameter verification", () => {
+describe("parameter verification (row O3)", () => {
   const cases: readonly (readonly [string, Parameters<typeof verifyParameters>[0], Record<string, string>])[] = [
     ["a whole number", { cores: "2" }, {}],
     ["a JSON number", { cores: 2 }, {}],

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Parameters } from "../../../src/simulator/api.ts";
 import { decodeForm, decodeJson, mergeParameters } from "../../../src/simulator/http/parameters.ts";
 
-describe("form values as a real host decodes them", () => {
+describe("form values as a real host decodes them (row T4)", () => {
   const cases: readonly (readonly [string, string, Parameters])[] = [
     ["nothing", "", {}],
     ["one pair", "description=x", { description: "x" }],
@@ -39,7 +39,7 @@ describe("form values as a real host decodes them", () => {
   });
 });
 
-describe("JSON bodies", () => {
+describe("JSON bodies (row T10)", () => {
   const cases: readonly (readonly [string, string, unknown])[] = [
     ["types are kept", '{"cores":2,"onboot":true,"tags":["a","b"],"net0":{"model":"virtio"},"d":null}', { cores: 2, onboot: true, tags: ["a", "b"], net0: { model: "virtio" }, d: null }],
     ["an empty object is no parameters", "{}", {}],

@@ -39,7 +39,7 @@ describe("headers", () => {
     expect(response.body).toBe('{"data":{"version":"9.2.11"}}');
   });
 
-  test("what pvedaemon answered says close and Keep-Alive", async () => {
+  test("what pvedaemon answered says close and Keep-Alive (row T7)", async () => {
     answer({ status: 200, data: [], isProxied: true });
     expect(connectionHeaders(await ask("GET", "/api2/json/nodes/pve1/qemu"))).toEqual(["close", "Keep-Alive"]);
   });
@@ -135,7 +135,7 @@ describe("a connection", () => {
   });
 });
 
-describe("requests that never reach the host", () => {
+describe("requests that never reach the host (row T3)", () => {
   const plain = "Host: x\r\n";
   const cases: readonly (readonly [string, string, string, RawRequest, string, string])[] = [
     ["HEAD", "HEAD", "/api2/json/version", {}, "501 method 'HEAD' not available", ""],
@@ -161,7 +161,7 @@ describe("requests that never reach the host", () => {
     expect(served.node.calls).toEqual([]);
   });
 
-  test("plain HTTP on the port is sent to HTTPS", async () => {
+  test("plain HTTP on the port is sent to HTTPS (row T12)", async () => {
     const response = await new Promise<{ status: number | undefined; location: string | undefined; body: string }>((resolve, reject) => {
       const request = httpRequest({ port: served.port, host: "127.0.0.1", path: "/api2/json/version" }, (incoming) => {
         let body = "";
@@ -184,7 +184,7 @@ describe("requests that never reach the host", () => {
 });
 
 describe("a refusal to authenticate", () => {
-  test("takes three seconds, and a good token does not", async () => {
+  test("takes three seconds, and a good token does not (row T8)", async () => {
     await served.stop();
     served = await serveFakeNode({ authDelayMs: 3_000 });
     expect((await ask("GET", "/api2/json/a")).status).toBe(200);

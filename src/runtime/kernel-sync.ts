@@ -1,0 +1,68 @@
+import fs from "node:fs";
+import { ERROR_NUMBER } from "./ffi.ts";
+import { KernelQueue } from "./kernel-queue.ts";
+
+/**
+ * fdatasync without a thread of our own: handed to the kernel's asynchronous queue, and waited for
+ * right here while that is short. A thread pool costs two wake-ups, about a third of what a fast disk
+ * needs for the sync itself; the kernel's queue costs a tenth (docs/decisions/016-journal-speed.md).
+ * A disk that is slow or hangs is waited for on the event loop instead: it stops the caller and
+ * nobody else.
+ */
+
+/** The longest that one sync may keep the process from everything else, milliseconds. */
+export const SYNC_WAIT_MS = 2;
+
+/** A queue as this file uses one; `KernelQueue` is the real one. */
+export type SyncQueue = Pick<KernelQueue, "submitDataSync" | "take" | "eventCounter">;
+
+const COUNTER_BYTES = 8;
+
+/** One sync at a time; a second one meanwhile has to take another way. */
+export class KernelSync {
+  readonly #openQueue: () => SyncQueue | undefined;
+  #queue: SyncQueue | undefined;
+  #isOpened = false;
+  #isBusy = false;
+  /** The last sync was answered within the wait: the next one probably will be. */
+  #isFast = true;
+
+  constructor(openQueue: () => SyncQueue | undefined = () => KernelQueue.open()) {
+    this.#openQueue = openQueue;
+  }
+
+  /** 0 or the system's error number; undefined: no such queue here, or it is busy, and nothing was begun. */
+  async sync(descriptor: number): Promise<number | undefined> {
+    const queue = this.#isBusy ? undefined : this.#opened();
+    if (queue === undefined || !queue.submitDataSync(descriptor)) return undefined;
+    this.#isBusy = true;
+    const outcome = (this.#isFast ? queue.take(SYNC_WAIT_MS) : undefined) ?? (await this.#waitOnLoop(queue));
+    this.#isBusy = false;
+    return outcome;
+  }
+
+  #opened(): SyncQueue | undefined {
+    if (!this.#isOpened) this.#queue = this.#openQueue();
+    this.#isOpened = true;
+    return this.#queue;
+  }
+
+  async #waitOnLoop(queue: SyncQueue): Promise<number> {
+    const startedAt = performance.now();
+    for (;;) {
+      const canWait = await nextEvent(queue.eventCounter);
+      const outcome = queue.take(0);
+      this.#isFast = performance.now() - startedAt < SYNC_WAIT_MS;
+      if (outcome !== undefined) return outcome;
+      // Nobody will say when it ended: an uncertain sync is a failed one.
+      if (!canWait) return ERROR_NUMBER.io;
+    }
+  }
+}
+
+/** Resolves at the next count. One that an earlier sync left behind only costs a turn. */
+function nextEvent(eventCounter: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    fs.read(eventCounter, new Uint8Array(COUNTER_BYTES), 0, COUNTER_BYTES, null, (error) => resolve(error === null || error === undefined));
+  });
+}
