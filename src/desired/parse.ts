@@ -63,7 +63,7 @@ export function judgeDocument(document: DocumentResult): ParsedFile {
 function configProblems(tree: DocumentTree, guests: readonly WrittenGuest[]): DesiredProblem[] {
   const problems: DesiredProblem[] = [];
   for (const [index, { kind, config }] of guests.entries()) {
-    for (const problem of checkConfig(kind, config)) problems.push(problemOfConfig(tree, index, problem));
+    for (const problem of checkConfig(kind, config, PROBLEMS_MAX)) problems.push(problemOfConfig(tree, index, problem));
     if (problems.length >= PROBLEMS_MAX) break;
   }
   return problems.slice(0, PROBLEMS_MAX);

@@ -1,7 +1,7 @@
 import type * as v from "valibot";
 import { type DocumentProblem, type DocumentTree, formatPosition, PROBLEMS_MAX, offsetOf } from "../document/document.ts";
 import { suggestName } from "../document/nearest.ts";
-import type { ConfigProblem } from "../parameters/check-config.ts";
+import { keyMeantBy, type ConfigProblem } from "../parameters/check-config.ts";
 import { unreachable } from "../ports/errors.ts";
 import type { DesiredProblem } from "./model.ts";
 import { RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "./schema.ts";
@@ -14,6 +14,9 @@ const GUEST_FIELDS = ["vmid", "kind", "mode", "state", "config"] as const;
 
 /** Fields whose values can be shown: none of them can hold a secret. */
 const QUOTED_FIELDS = new Set(["version", "vmid", "kind", "mode", "state"]);
+
+/** Steps to a config key: guests, its number, config, the key. */
+const CONFIG_KEY_DEPTH = 4;
 
 /** Found values are quoted up to here; longer ones are cut. */
 const QUOTED_LENGTH_MAX = 40;
@@ -95,7 +98,14 @@ function wrongValue(where: string, path: Path, issue: Issue): DesiredProblem {
   const isMissing = issue.input === undefined;
   const [expected, advice] = splitAdvice(isMissing ? missingMessage(String(path.at(-1))) : issue.message);
   const mayQuote = isKeyIssue(issue) || QUOTED_FIELDS.has(String(path.at(-1)));
-  return { code: "desired.schema", message: `${where}: ${label}${expected}, found ${describe(issue.input, mayQuote)}${advice}` };
+  return { code: "desired.schema", message: `${where}: ${label}${expected}, found ${describe(issue.input, mayQuote)}${advice}${hintForKey(path, issue)}` };
+}
+
+/** Of a name that cannot be a config key: the key it was meant to be. Sub-keys have no hint. */
+function hintForKey(path: Path, issue: Issue): string {
+  const isConfigKey = isKeyIssue(issue) && path.length === CONFIG_KEY_DEPTH && path[2] === "config";
+  const meant = isConfigKey ? keyMeantBy(String(path.at(-1))) : undefined;
+  return meant === undefined ? "" : `; did you mean \`${meant}\`?`;
 }
 
 function missingMessage(field: string): string {

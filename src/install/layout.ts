@@ -95,15 +95,17 @@ export function shippedFiles(layout: Layout, binary: string, texts: ShippedTexts
   const plain = (path: string, content: ShippedFile["content"], mode = 0o644): ShippedFile => ({ path, mode, owner: "root:root", content });
   const edited = (path: string, content: string, shippedCopy: string): ShippedFile => ({ path, mode: 0o640, owner: "root:steward", content, shippedCopy });
   const [configCopy, desiredCopy, schema] = sharedFiles(layout);
+  // Where this line stands first, editors with a YAML language server complete and check keys.
+  const desired = `# yaml-language-server: $schema=${schema}\n${texts.desired}`;
   return [
     plain(layout.binary, { copyOf: binary }, 0o755),
     plain(layout.unit, texts.unit),
     ...SHELLS.map((shell) => plain(layout.completions[shell], texts.completions[shell])),
     edited(CONFIG_FILE, texts.config, configCopy),
-    edited(DESIRED_FILE, texts.desired, desiredCopy),
+    edited(DESIRED_FILE, desired, desiredCopy),
     // After the files they are copies of: those are compared with the copy of the version before.
     plain(configCopy, texts.config),
-    plain(desiredCopy, texts.desired),
+    plain(desiredCopy, desired),
     plain(schema, texts.schema),
   ];
 }

@@ -1,6 +1,6 @@
 import type { DeclaredValue } from "../guest/declared.ts";
 import { nearestName } from "../document/nearest.ts";
-import type { GuestKind } from "../guest/key.ts";
+import { GUEST_KINDS, type GuestKind } from "../guest/key.ts";
 import { checkValue } from "./check-value.ts";
 import { countOf, keyNames, parameterOf } from "./lookup.ts";
 
@@ -28,9 +28,14 @@ const QUOTED_LENGTH_MAX = 40;
 /** Values that may hold passwords: never shown. */
 const SECRET_KEYS: ReadonlySet<string> = new Set(["args", "cipassword", "env"]);
 
-/** Every problem of one guest's declared config, in the order of its keys. */
-export function checkConfig(kind: GuestKind, config: Readonly<Record<string, DeclaredValue>>): readonly ConfigProblem[] {
-  return Object.entries(config).flatMap(([key, value]) => checkEntry(kind, key, value));
+/** The problems of one guest's declared config, in the order of its keys; of nonsense the first `problemsMax` and a few. */
+export function checkConfig(kind: GuestKind, config: Readonly<Record<string, DeclaredValue>>, problemsMax = Number.POSITIVE_INFINITY): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  for (const key of Object.keys(config)) {
+    problems.push(...checkEntry(kind, key, config[key] ?? null));
+    if (problems.length >= problemsMax) break;
+  }
+  return problems;
 }
 
 /** Every problem of one declared key and its value. */
@@ -60,6 +65,17 @@ const SERVER_OWNED: ReadonlySet<string> = new Set([
   "digest", "lxc", "meta", "parent", "pending", "runningcpu", "runningmachine", "running-nets-host-mtu", "snapshots", "snapstate", "snaptime", "vmstate",
 ]);
 
+/** A guest's own fields: a level of indentation too much puts them among Proxmox's keys. */
+const GUEST_FIELDS: ReadonlySet<string> = new Set(["config", "kind", "mode", "state", "vmid"]);
+
+/** What a name that cannot be a key at all (`Net0`, `net[0]`) was probably meant to be; undefined when nothing is close. */
+export function keyMeantBy(name: string): string | undefined {
+  const plain = name.toLowerCase().replace(/\[n?\]$/, "0").replace(/\[(\d{1,3})\]$/, "$1");
+  const number = /\d+$/.exec(plain)?.[0] ?? "0";
+  const names = new Set(GUEST_KINDS.flatMap((kind) => keyNames(kind, number)));
+  return names.has(plain) ? plain : nearestName(plain, names);
+}
+
 function unknownKey(kind: GuestKind, key: string): ConfigProblem {
   const problem = { key, at: "key", expected: `a key that Proxmox has for ${kind} guests`, found: "an unknown one" } as const;
   return { ...problem, advice: adviceFor(kind, key) };
@@ -67,6 +83,7 @@ function unknownKey(kind: GuestKind, key: string): ConfigProblem {
 
 function adviceFor(kind: GuestKind, key: string): string {
   if (SERVER_OWNED.has(key)) return "Proxmox writes it itself; remove it";
+  if (GUEST_FIELDS.has(key)) return `\`${key}\` stands beside \`config\`, not in it; indent it less`;
   const [, stem = key, number = ""] = /^(.*?)(\d*)$/.exec(key) ?? [];
   const count = countOf(kind, stem);
   if (count !== undefined) return number === "" ? `write a number behind it: \`${stem}0\` to \`${stem}${count - 1}\`` : `there are \`${stem}0\` to \`${stem}${count - 1}\``;

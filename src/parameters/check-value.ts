@@ -64,8 +64,11 @@ function checkScalar(parameter: Partial<Parameter>, value: DeclaredScalar): Valu
   }
 }
 
+/** As Perl reads numbers: no `0x10`. */
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
 function isNumber({ type, minimum, maximum }: Partial<Parameter>, text: string): boolean {
-  const number = Number(text);
+  const number = NUMBER.test(text) ? Number(text) : Number.NaN;
   if (!Number.isFinite(number) || (type === "integer" && !Number.isInteger(number))) return false;
   return number >= (minimum ?? Number.NEGATIVE_INFINITY) && number <= (maximum ?? Number.POSITIVE_INFINITY);
 }
@@ -137,14 +140,24 @@ function checkProperties(parameter: Parameter, subParameters: SubParameters, val
   return checkPropertyText(subParameters, text, parameter.format !== "pve-startup-order");
 }
 
+/** Problems told of one value: every name that is not known costs a search for the nearest. */
+const VALUE_PROBLEMS_MAX = 20;
+
 function checkMap(subParameters: SubParameters, map: DeclaredMap): readonly ValueProblem[] {
-  return Object.entries(map).flatMap(([name, value]) => {
-    const sub = subParameterOf(subParameters, name);
-    if (sub === undefined) return [unknownSubKey(subParameters, name)];
-    // A list is joined by normalize/ where the sub-key has one.
-    if (value === null || typeof value === "object") return [];
-    return problemsOf(checkSubValue(name, sub, value));
-  });
+  const problems: ValueProblem[] = [];
+  for (const name of Object.keys(map)) {
+    const problem = checkMapEntry(subParameters, name, map[name] ?? null);
+    if (problem !== undefined) problems.push(problem);
+    if (problems.length >= VALUE_PROBLEMS_MAX) break;
+  }
+  return problems;
+}
+
+function checkMapEntry(subParameters: SubParameters, name: string, value: DeclaredMap[string]): ValueProblem | undefined {
+  const sub = subParameterOf(subParameters, name);
+  if (sub === undefined) return unknownSubKey(subParameters, name);
+  // A list is joined by normalize/ where the sub-key has one.
+  return value === null || typeof value === "object" ? undefined : checkSubValue(name, sub, value);
 }
 
 /** Reads "value,key=value" as Proxmox reads it (docs/proxmox.md row 6). */
@@ -155,6 +168,7 @@ function checkPropertyText(subParameters: SubParameters, text: string, isOnce: b
     const problem = checkPart(subParameters, part, seen);
     if (!isOnce) seen.clear();
     if (problem !== undefined) problems.push(problem);
+    if (problems.length >= VALUE_PROBLEMS_MAX) break;
   }
   return problems;
 }

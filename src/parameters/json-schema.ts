@@ -59,6 +59,9 @@ function subSchema(subParameters: SubParameters, sub: SubParameter): JsonSchema 
   return { anyOf: [scalarSchema(meant), { type: "array" }] };
 }
 
+/** A number as text, or blank: what its range is the agent says. */
+const NUMBER_TEXT = "^\\s*(?:[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?)?\\s*$";
+
 function scalarSchema({ type = "string", enum: choices, minimum, maximum, maxLength }: Partial<Parameter>): JsonSchema {
   const range = { minimum, maximum };
   switch (type) {
@@ -66,15 +69,19 @@ function scalarSchema({ type = "string", enum: choices, minimum, maximum, maxLen
       return { $ref: "#/definitions/truth" };
     case "integer":
     case "number":
-      return { anyOf: [{ type, ...range }, { type: "null" }, { type: "string", pattern: "^[\\s0-9.eE+-]*$" }] };
+      return { anyOf: [{ type, ...range }, { type: "null" }, { type: "string", pattern: NUMBER_TEXT }] };
     case "string":
-      if (choices !== undefined) return { anyOf: [{ enum: [...choices, null] }, { type: ["string", "number", "boolean"], pattern: `^\\s*(?:${choices.map(escaped).join("|")})?\\s*$` }] };
+      if (choices !== undefined) return { anyOf: [{ enum: [...choices, ...choices.filter(isDigits).map(Number), null] }, { type: "string", pattern: `^\\s*(?:${choices.map(escaped).join("|")})?\\s*$` }] };
       return maxLength === undefined ? TEXT_OR_LIST : { ...TEXT_OR_LIST, maxLength: maxLength + OUTER_BLANKS };
   }
 }
 
 /** Outer blanks do not count, and how many there are a schema cannot say. */
 const OUTER_BLANKS = 64;
+
+function isDigits(text: string): boolean {
+  return /^\d+$/.test(text);
+}
 
 function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");

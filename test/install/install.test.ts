@@ -46,6 +46,14 @@ describe.skipIf(!isRoot)("installing (needs root: files are given to another use
     expect([machine.snapshot(), machine.calls()]).toEqual([before, []]);
   });
 
+  test("the desired file names the schema that was installed, for editors", () => {
+    const machine = new FakeMachine();
+    carryOut(planInstall(machine.request()));
+    const [first = ""] = machine.tree.readText("/etc/steward/desired/guests.yaml")?.split("\n") ?? [];
+    const schema = first.replace("# yaml-language-server: $schema=", "");
+    expect([schema, machine.tree.readText(schema)]).toEqual(["/usr/local/share/steward/desired.schema.json", "{}\n"]);
+  });
+
   test("rights that were loosened are put right again, and only those", () => {
     const machine = new FakeMachine();
     carryOut(planInstall(machine.request()));

@@ -27,6 +27,7 @@ describe("a key that Proxmox does not have", () => {
     ["qemu", "digest", "Proxmox writes it itself; remove it"],
     ["lxc", "lxc", "Proxmox writes it itself; remove it"],
     ["qemu", "meta", "Proxmox writes it itself; remove it"],
+    ["lxc", "vmid", "`vmid` stands beside `config`, not in it; indent it less"],
     ["qemu", "something-else-entirely", "docs/desired-state.md says which keys there are; remove it"],
   ];
   for (const [kind, key, advice] of rows) {
@@ -73,6 +74,14 @@ describe("what is told", () => {
       const text = JSON.stringify(checkEntry(kind, key, value));
       expect([key, text.includes("hunter2")]).toEqual([key, false]);
     }
+  });
+
+  test("ends where nobody reads on: nonsense costs a search for the nearest name each", () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `nonsense-${index}`);
+    const all = Object.fromEntries(names.map((name) => [name, 1]));
+    expect(checkConfig("qemu", all, 20)).toHaveLength(20);
+    expect(checkEntry("qemu", "net0", all)).toHaveLength(20);
+    expect(checkEntry("qemu", "net0", names.map((name) => `${name}=1`).join(","))).toHaveLength(20);
   });
 
   test("quotes no more than the beginning of a long value", () => {

@@ -158,7 +158,7 @@ describe.skipIf(!isRoot || !hasDpkg)("dpkg (needs root and dpkg)", () => {
     target.dpkg("--install", written());
     writeFileSync(join(target.root, "etc/steward/agent.yaml"), "mine: true\n");
     target.dpkg("--install", written({ ...REQUEST, version: "1.3.0", texts: { ...REQUEST.texts, config: "new: true\n", desired: "version: 1\nguests: [] # new\n" } }));
-    expect([target.read("etc/steward/agent.yaml"), target.read("etc/steward/agent.yaml.dpkg-dist"), target.read("etc/steward/desired/guests.yaml")]).toEqual(["mine: true\n", "new: true\n", "version: 1\nguests: [] # new\n"]);
+    expect([target.read("etc/steward/agent.yaml"), target.read("etc/steward/agent.yaml.dpkg-dist"), target.read("etc/steward/desired/guests.yaml")]).toEqual(["mine: true\n", "new: true\n", "# yaml-language-server: $schema=/usr/share/steward/desired.schema.json\nversion: 1\nguests: [] # new\n"]);
     expect([target.rights("etc/steward/agent.yaml"), target.rights("etc/steward/desired/guests.yaml")]).toEqual(["640 0:990", "640 0:990"]);
   });
 

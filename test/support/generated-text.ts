@@ -110,13 +110,7 @@ function fileText(guests: readonly DesiredGuest[], writer: Writer): { readonly t
   return { text: dice.below(3) === 1 ? text.replaceAll("\n", "\r\n") : text, ending: dice.pick("yaml", "yml") };
 }
 
-/** The plainest way: one file of JSON. */
-export function plainFiles(guests: readonly DesiredGuest[]): readonly DesiredFile[] {
-  const file = { version: 1, guests: guests.map(({ vmid, kind, config }) => ({ vmid, kind, config })) };
-  return [{ name: "all.json", text: JSON.stringify(file) }];
-}
-
-/** Another way, which follows from `style`. */
+/** One way of them all, which follows from `style`. */
 export function styledFiles(guests: readonly DesiredGuest[], style: number): readonly DesiredFile[] {
   const dice = new Dice(style);
   const files = 1 + dice.below(guests.length);

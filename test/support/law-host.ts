@@ -43,7 +43,7 @@ const SHUTDOWN_TIMEOUT_MS = 60_000;
 /** Longer than a stop, its cleanup and the wait for a lock take. */
 const STOP_PATIENCE_MS = 20_000;
 
-export function vmidOf({ kind, isRunning }: GeneratedGuest): number {
+function vmidOf({ kind, isRunning }: GeneratedGuest): number {
   return VMIDS[kind][isRunning ? "running" : "stopped"];
 }
 

@@ -23,7 +23,7 @@ function numberFrom(name: string): number | undefined {
 }
 
 /** How many generated guests each law is tried on. */
-export const LAW_RUNS = numberFrom("STEWARD_LAW_RUNS") ?? (IS_LONG ? LONG_RUNS : RUNS);
+const LAW_RUNS = numberFrom("STEWARD_LAW_RUNS") ?? (IS_LONG ? LONG_RUNS : RUNS);
 
 /** No test's own time limit may cut a long run short. */
 export const LAW_TIMEOUT_MS = 60_000 + LAW_RUNS * 20;

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "bun:test";
+import { parseDesiredFiles } from "../../src/desired/parse.ts";
+
+/** What is told of `lines` under one guest's config. */
+function told(kind: string, ...lines: readonly string[]): readonly string[] {
+  const text = ["version: 1", "guests:", "  - vmid: 101", `    kind: ${kind}`, "    config:", ...lines.map((line) => `      ${line}`), ""].join("\n");
+  return parseDesiredFiles([{ name: "a.yaml", text }]).problems.map(({ code, message }) => `${code} ${message}`);
+}
+
+describe("a name that cannot be a key has the key it was meant to be", () => {
+  for (const [written, meant] of [["Net0", "net0"], ["net[n]", "net0"], ["net[3]", "net3"], ["MEMORY", "memory"], ["onBoot", "onboot"], ["SSHKeys", "sshkeys"], ["Root FS", "rootfs"]] as const) {
+    test(`${written} is ${meant}`, () => {
+      const [problem = ""] = told("qemu", `"${written}": 1`);
+      expect(problem).toStartWith("desired.schema a.yaml:6:7: ");
+      expect(problem).toEndWith(`; did you mean \`${meant}\`?`);
+    });
+  }
+
+  test("one that resembles none has no hint, nor has a sub-key", () => {
+    expect(told("lxc", "lxc.idmap: x")[0]).toEndWith('found "lxc.idmap"');
+    expect(told("qemu", "net0: { Bridge: a }")[0]).toEndWith('found "Bridge"');
+  });
+});
+
+describe("a problem points at", () => {
+  const rows: readonly (readonly [string, string, string])[] = [
+    ["the key that is not known", "memroy: 1", "a.yaml:6:7: guests[0].config.memroy: "],
+    ["the value that is wrong", "cores: none", "a.yaml:6:14: guests[0].config.cores: "],
+    ["the sub-key in a map", "net0: { model: virtio, brigde: vmbr0 }", "a.yaml:6:30: guests[0].config.net0.brigde: "],
+    ["the sub-key's value in a map", "net0: { model: virtio, tag: 4095 }", "a.yaml:6:35: guests[0].config.net0.tag: "],
+    ["the text that holds the sub-key", "net0: virtio,brigde=vmbr0", "a.yaml:6:13: guests[0].config.net0.brigde: "],
+    ["the list where there should be none", "cores: [2]", "a.yaml:6:14: guests[0].config.cores: "],
+  ];
+  for (const [what, line, place] of rows) {
+    test(what, () => {
+      const problems = told("qemu", line);
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toStartWith(`desired.schema ${place}`);
+    });
+  }
+
+  test("each of several, in the order of the file", () => {
+    const places = told("lxc", "cores: -1", "net0: { nmae: eth0, tag: 0 }", "balloon: 0").map((problem) => /a\.yaml:(\d+:\d+)/.exec(problem)?.[1]);
+    expect(places).toEqual(["6:14", "7:15", "7:32", "8:7"]);
+  });
+});
+
+describe("what may be a secret is not repeated", () => {
+  for (const [kind, line] of [["qemu", "cipassword: { hunter2: hunter2 }"], ["lxc", "env: hunter2"], ["lxc", "env: [hunter2]"], ["qemu", "args: { a: hunter2 }"]] as const) {
+    test(`${kind} ${line}`, () => {
+      expect(told(kind, line).join("\n")).not.toContain("hunter2");
+    });
+  }
+});
+
+test("of a file full of nonsense twenty problems are told", () => {
+  expect(told("qemu", ...Array.from({ length: 500 }, (_, index) => `nonsense-${index}: 1`))).toHaveLength(20);
+});
