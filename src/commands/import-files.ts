@@ -29,7 +29,8 @@ export function writeNewFiles(directory: string, files: readonly NewFile[], proc
     if (inTheWay.length > 0) return exists(directory, inTheWay);
     const staged = files.map((file) => ({ from: join(directory, `.${file.name}.${processId}.new`), to: join(directory, file.name), file }));
     try {
-      for (const { from, file } of staged) writeWhole(from, file.text);
+      const { gid } = fs.statSync(directory);
+      for (const { from, file } of staged) writeWhole(from, file.text, gid);
       for (const { from, to } of staged) {
         publish(from, to);
         made.push(to);
@@ -60,15 +61,27 @@ function exists(directory: string, found: readonly string[]): Result<never> {
   return fault("file.exists", `expected no declarations of these guests in ${directory}, found ${found.toSorted().join(", ")}; nothing was written: move them away, or choose another directory with --out`);
 }
 
-function writeWhole(path: string, text: string): void {
+function writeWhole(path: string, text: string, gid: number): void {
   const descriptor = fs.openSync(path, "wx", FILE_MODE);
   try {
     // The agent's umask would take the group's right away again.
     fs.fchmodSync(descriptor, FILE_MODE);
+    giveToGroup(descriptor, gid);
     fs.writeFileSync(descriptor, text);
     fs.fsyncSync(descriptor);
   } finally {
     fs.closeSync(descriptor);
+  }
+}
+
+/** Root writes into a directory of root and the agent's group: without that group the agent could not read what was written. */
+function giveToGroup(descriptor: number, gid: number): void {
+  if (fs.fstatSync(descriptor).gid === gid) return;
+  try {
+    fs.fchownSync(descriptor, -1, gid);
+  } catch (error) {
+    // Who is not in the directory's group may not give a file to it: it is theirs then, as any other they write.
+    if (codeOf(error) !== "EPERM") throw error;
   }
 }
 

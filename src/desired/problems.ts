@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import { type DocumentProblem, type DocumentTree, formatPosition, PROBLEMS_MAX, offsetOf } from "../document/document.ts";
+import { type DocumentProblem, type DocumentTree, formatPosition, PROBLEMS_MAX, offsetOf, printableText, shownKey } from "../document/document.ts";
 import { suggestName } from "../document/nearest.ts";
 import { keyMeantBy, type ConfigProblem } from "../parameters/check-config.ts";
 import { unreachable } from "../ports/errors.ts";
@@ -40,7 +40,7 @@ export function problemOfConfig(tree: DocumentTree, index: number, { key, subKey
   // Only the map form has a place for the sub-key; in the text form the value is as near as it gets.
   const path = ["guests", index, "config", key, ...(subKey === undefined ? [] : [subKey])];
   const where = formatPosition(tree.positionAt(offsetOf(tree.root, path, at)));
-  return { code: "desired.schema", message: `${where}: ${formatPath(path)}: expected ${expected}, found ${found}${advice === "" ? "" : `; ${advice}`}` };
+  return { code: "desired.schema", message: `${where}: ${formatPath(path)}: expected ${expected}, found ${printableText(found)}${advice === "" ? "" : `; ${advice}`}` };
 }
 
 /** A document's own problem in this room's codes. */
@@ -133,10 +133,10 @@ function describe(input: unknown, mayQuote: boolean): string {
   if (typeof input === "object") return "a map";
   if (!mayQuote) return typeof input === "string" ? "text" : `a ${typeof input}`;
   const text = JSON.stringify(input);
-  return text.length > QUOTED_LENGTH_MAX ? `${text.slice(0, QUOTED_LENGTH_MAX)}…` : text;
+  return printableText(text.length > QUOTED_LENGTH_MAX ? `${text.slice(0, QUOTED_LENGTH_MAX)}…` : text);
 }
 
 /** ["guests", 3, "config", "net0"] → "guests[3].config.net0". */
 function formatPath(path: Path): string {
-  return path.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("").replace(/^\./, "");
+  return path.map((step) => (typeof step === "number" ? `[${step}]` : `.${shownKey(step)}`)).join("").replace(/^\./, "");
 }

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isPair, isScalar, isSeq } from "yaml";
 import type { Alias, Pair, Scalar, YAMLMap, YAMLSeq } from "yaml";
 import type { Composition } from "./compose.ts";
-import { DEPTH_MAX, type DocumentNode, type DocumentProblem, type MapEntry, NODES_MAX, PROBLEMS_MAX } from "./document.ts";
+import { DEPTH_MAX, type DocumentNode, type DocumentProblem, type MapEntry, NODES_MAX, PROBLEMS_MAX, shownKey } from "./document.ts";
 import type { Steps } from "./steps.ts";
 
 /** Keys that mean something to plain objects themselves; no setting or Proxmox key is called so. */
@@ -109,7 +109,7 @@ export class Builder {
     const earlier = entries.get(key);
     if (earlier !== undefined) {
       const first = this.#say("syntax", earlier.keyOffset, "").message.replace(/: $/, "");
-      this.#refuse("syntax", keyOffset, `expected each key once, found \`${key}\` again (first at ${first}); remove one`);
+      this.#refuse("syntax", keyOffset, `expected each key once, found \`${shownKey(key)}\` again (first at ${first}); remove one`);
       return;
     }
     const node = yield* this.build(pair.value, depth + 1);

@@ -77,7 +77,20 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 /** A file name that cannot break a log line or play tricks on a terminal: in quotes and with escapes when there is anything but plain text in it. */
 export function printableName(name: string): string {
   if (!UNPRINTABLE.test(name)) return name;
-  return JSON.stringify(name).replace(new RegExp(UNPRINTABLE, "gu"), (character) => [...Array(character.length).keys()].map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`).join(""));
+  return printableText(JSON.stringify(name));
+}
+
+/** One line of a message that quotes what somebody wrote, with escapes for all that a terminal or a log reader would not show as text. */
+export function printableText(text: string): string {
+  return text.replace(new RegExp(UNPRINTABLE, "gu"), (character) => [...Array(character.length).keys()].map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`).join(""));
+}
+
+/** Keys in messages are cut here, in characters: the longest one that means anything has some thirty. */
+const SHOWN_KEY_LENGTH_MAX = 70;
+
+/** A key as a message shows it: bounded, and nothing but text. */
+export function shownKey(key: string): string {
+  return printableText(key.length > SHOWN_KEY_LENGTH_MAX ? `${key.slice(0, SHOWN_KEY_LENGTH_MAX)}…` : key);
 }
 
 /** The plain value of a tree, for a schema to judge. Keys that plain objects treat specially were refused when parsing. */

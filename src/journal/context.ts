@@ -7,6 +7,8 @@ import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { stateAfter } from "./health.ts";
 
+const ROOT_UID = 0;
+
 /** What every part of an open journal works with. */
 export interface JournalContext {
   readonly directory: string;
@@ -45,12 +47,22 @@ export function prepareDirectory(fileSystem: FileSystem, directory: string): Tro
   if (status.ok) return undefined;
   if (status.error.code !== "file.not_found") return troubleOf(status.error);
   const parent = parentOf(directory);
-  if (!fileSystem.status(parent).ok) {
+  const above = fileSystem.status(parent);
+  if (above.ok) {
+    const foreign = foreignOwner(fileSystem, parent, above.value);
+    if (foreign !== undefined) return foreign;
+  } else {
     const parentMade = fileSystem.makeDirectory(parent, DIRECTORY_MODE);
     if (!parentMade.ok) return troubleOf(parentMade.error);
   }
   const made = fileSystem.makeDirectory(directory, DIRECTORY_MODE);
   return made.ok ? undefined : troubleOf(made.error);
+}
+
+/** Root's first command in the agent's own state directory would leave a journal there that the agent cannot open. Others cannot write there anyway. */
+function foreignOwner({ effectiveUid }: FileSystem, path: string, { ownerUid }: FileStatus): Trouble | undefined {
+  if (effectiveUid !== ROOT_UID || ownerUid === ROOT_UID) return undefined;
+  return { state: "insecure", message: `${path} belongs to user ${ownerUid}, and a journal that root begins there could not be opened by that user's agent: run this as that user, \`runuser -u "$(id -nu ${ownerUid})" -- agent …\`` };
 }
 
 /** The directory `path` is in. */

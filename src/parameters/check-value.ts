@@ -120,6 +120,11 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   "(?:[^\\x00-\\x08\\x0a-\\x1F\\x7F]+)": "one line of text",
   "(?:0[xX][0-9a-fA-F]{16})": "a world wide name such as 0x5000c500a1b2c3d4",
   "(/dev/[^,]+|socket)": "a path under /dev, or socket",
+  "[acdn]{1,4}": "`order=` and devices such as order=scsi0;net0, or letters of c (disk), d (CD drive) and n (network)",
+  "(ide|sata|scsi|virtio)\\d+": "a disk such as scsi0",
+  "0[0-7]{3}": "a file mode such as 0660",
+  "(pc|pc(-i440fx)?-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|q35|pc-q35-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|virt(?:-\\d+(\\.\\d+)+)?(\\+pve\\d+)?)": "pc, q35 or virt, or one of them with its version such as pc-q35-9.2 or pc-i440fx-9.2+pve1",
+  "(?:(?:(?:(?:(0x)?([0-9A-Fa-f]{4}):(0x)?([0-9A-Fa-f]{4})))|(?:(?:(\\d+)\\-(\\d+(\\.\\d+)*)))|[Ss][Pp][Ii][Cc][Ee]))": "a device such as 046d:c52b, a port such as 1-2.3, or spice",
   "(now|\\d{4}-\\d{1,2}-\\d{1,2}(T\\d{1,2}:\\d{1,2}:\\d{1,2})?)": "now, a date such as 2026-01-31, or a date and time such as 2026-01-31T12:00:00",
 };
 
@@ -203,7 +208,7 @@ function subParameterOf(subParameters: SubParameters, name: string): SubParamete
 }
 
 /** Lists within a property string, whose items a declaration may separate in other ways than Proxmox prints them. */
-const SUB_LISTS: ReadonlySet<string> = new Set(["cpus", "flags", "hostnodes", "host", "mount", "mountoptions", "order", "trunks"]);
+const SUB_LISTS: ReadonlySet<string> = new Set(["cpus", "flags", "hostnodes", "mount", "mountoptions", "order", "trunks"]);
 
 function checkSubValue(name: string, sub: SubParameter, value: DeclaredScalar): ValueProblem | undefined {
   const problem = sub.type === "string" && SUB_LISTS.has(name) ? undefined : checkScalar(sub, value);

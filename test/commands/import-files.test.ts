@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeNewFiles } from "../../src/commands/import-files.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -18,6 +18,15 @@ describe("new files", () => {
     expect(readdirSync(directory).sort()).toEqual(["101-web.yaml", "102-web.yaml"]);
     expect(readFileSync(join(directory, "102-web.yaml"), "utf8")).toBe("of 102\n");
     expect(statSync(join(directory, "101-web.yaml")).mode & 0o777).toBe(0o640);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("belong to the group of their directory, and to who writes them (needs root)", () => {
+    const directory = temporaryDirectory();
+    const group = 54_321;
+    chownSync(directory, -1, group);
+    expect(writeNewFiles(directory, [file(101)], 7).ok).toBe(true);
+    const { uid, gid, mode } = statSync(join(directory, "101-web.yaml"));
+    expect([uid, gid, mode & 0o777]).toEqual([process.getuid?.() ?? -1, group, 0o640]);
   });
 
   const inTheWay = ["101-web.yaml", "101.json", "101-.yml", "101-other.yaml"];

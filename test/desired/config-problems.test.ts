@@ -45,6 +45,31 @@ describe("a problem points at", () => {
   });
 });
 
+describe("what somebody wrote to play tricks on a terminal is shown with escapes, and not at length", () => {
+  const escape = String.raw`\u001b[2J`;
+  const rows: readonly (readonly [string, readonly string[]])[] = [
+    ["a key", [`"${escape}": 1`]],
+    ["a key twice", [`"${escape}": 1`, `"${escape}": 2`]],
+    ["a key that turns the direction of writing", ["\u202eeroc: 1"]],
+    ["a sub-key in a map", [`net0: { "${escape}": 1 }`]],
+    ["a sub-key in text", [`net0: "virtio,${escape}=1"`]],
+    ["a long sub-key", [`net0: "virtio,${"k".repeat(30_000)}=1"`]],
+    ["a value", [String.raw`cores: "\u202e\u009b"`]],
+    ["a value that looks like a quotation", [`cores: "\`${escape}\`"`]],
+    ["a value that looks like a description", [`cores: "a list of ${escape}"`]],
+  ];
+  for (const [what, lines] of rows) {
+    test(what, () => {
+      const problems = told("qemu", ...lines);
+      expect(problems.length).toBeGreaterThan(0);
+      for (const problem of problems) {
+        expect(problem).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+        expect(problem.length).toBeLessThan(600);
+      }
+    });
+  }
+});
+
 describe("what may be a secret is not repeated", () => {
   for (const [kind, line] of [["qemu", "cipassword: { hunter2: hunter2 }"], ["lxc", "env: hunter2"], ["lxc", "env: [hunter2]"], ["qemu", "args: { a: hunter2 }"]] as const) {
     test(`${kind} ${line}`, () => {

@@ -8,6 +8,7 @@ import { GUEST_KINDS, type GuestKind } from "../../src/guest/key.ts";
 import { checkEntry } from "../../src/parameters/check-config.ts";
 import { PATTERN_WORDS } from "../../src/parameters/check-value.ts";
 import { ALL_PARAMETERS } from "../../src/parameters/lookup.ts";
+import { NAMED_FORMATS } from "../../src/parameters/named-formats.ts";
 import { normalizerFor } from "../../src/normalize/registry.ts";
 import { HOST_FACTS } from "../support/guests.ts";
 import { readRecording } from "../support/recordings.ts";
@@ -58,6 +59,8 @@ describe("is refused, with what was expected", () => {
     ["qemu", "description", "x".repeat(8193), "text of at most 8192 characters"], ["qemu", "scsi0", "local:32,discrad=on", "a sub-key that Proxmox knows here"], ["qemu", "scsi0", { cache: "fast" }, "one of none, writethrough, writeback, unsafe, directsync"], ["qemu", "hotplug", "network,disks", "0, 1, or some of network, disk, cpu, memory, usb, cloudinit"],
     ["lxc", "features", { nestign: 1 }, "a sub-key that Proxmox knows here"], ["lxc", "env", "A", "a list of NAME=value"], ["qemu", "serial0", "ttyS0", "a path under /dev, or socket"], ["qemu", "startdate", "tomorrow", "now, a date such as 2026-01-31, or a date and time such as 2026-01-31T12:00:00"],
     ["qemu", "smbios1", "uuid=1", "a UUID"], ["qemu", "startup", "first", "a whole number of at least 0"], ["lxc", "startup", { order: false }, "a whole number of at least 0"], ["qemu", "nameserver", "1.1.1.1 not_a_name", "addresses or DNS names"],
+    ["qemu", "boot", "order=scsi0,net0", "`order=` and devices such as order=scsi0;net0, or letters of c (disk), d (CD drive) and n (network)"], ["qemu", "machine", "q36", "pc, q35 or virt, or one of them with its version such as pc-q35-9.2 or pc-i440fx-9.2+pve1"],
+    ["qemu", "usb0", "host=12345:1", "a device such as 046d:c52b, a port such as 1-2.3, or spice"], ["qemu", "usb1", { host: "1234" }, "a device such as 046d:c52b, a port such as 1-2.3, or spice"], ["qemu", "bootdisk", "net0", "a disk such as scsi0"], ["lxc", "dev0", { path: "/dev/x", mode: "660" }, "a file mode such as 0660"],
   ];
   for (const [kind, key, value, expected] of rows) {
     test(`${kind} ${key}: ${JSON.stringify(value).slice(0, 60)}`, () => {
@@ -129,7 +132,7 @@ describe("the generated schema", () => {
 
   test("has patterns that mean something here, and words for those nobody should read", () => {
     const patterns = new Set<string>();
-    JSON.stringify(ALL_PARAMETERS, (name, value: unknown) => {
+    JSON.stringify([ALL_PARAMETERS, NAMED_FORMATS], (name, value: unknown) => {
       if (name === "pattern" && typeof value === "string") patterns.add(value);
       return value;
     });
