@@ -132,6 +132,16 @@ describe("a journal that cannot be used yet", () => {
     expect(fileSystem.status(parentOf(DIRECTORY))).toMatchObject({ ok: true, value: { mode: 0o700 } });
   });
 
+  test("root begins none in the state directory of another user, whose agent could not open it", async () => {
+    const fileSystem = new MemoryFileSystem();
+    fileSystem.effectiveUid = 0;
+    const journal = await openOrThrow(fileSystem);
+    expect(journal.health()).toMatchObject({ state: "insecure", message: expect.stringMatching(/^\/state belongs to user 1000, .*runuser/) });
+    expect(fileSystem.status(DIRECTORY).ok).toBe(false);
+    fileSystem.effectiveUid = 1000;
+    expect((await journal.reopen()).state).toBe("healthy");
+  });
+
   test("without a directory that can be made it is missing or unwritable, and healed when it can", async () => {
     const fileSystem = new MemoryFileSystem({ directories: ["/"] });
     fileSystem.failAt(1, { kind: "read_only", lasts: "for ever" });
