@@ -73,7 +73,7 @@ function afterChanges(merged: RawConfig, changes: readonly FieldChange[]): RawCo
 
 function diffField(key: string, declared: DeclaredValue, comparison: Comparison): void {
   const { observed, into } = comparison;
-  if (isServerOwned(key)) return diffServerOwned(key, declared, observed, into);
+  if (isServerOwned(key)) return isMet(key, declared, comparison) ? undefined : diffServerOwned(key, declared, observed, into);
   const found = observed.config.merged[storedKey(observed.kind, key)];
   // What is there is literally what was declared: no normalizer could say otherwise. The usual case.
   if (isLiterally(declared, found) && observed.config.pending.length === 0) return;
@@ -146,6 +146,15 @@ function collectPending(
   // Written differently, meaning the same: a restart would change nothing.
   if (runningForm === declaredForm) return;
   into.restartPending.push({ key, running: textOf(running), pending: change.change === "set" ? textOf(change.value) : undefined });
+}
+
+/** What only Proxmox writes may be declared as it is, in any spelling (docs/proxmox.md row 60: `vmgenid: 1`). */
+function isMet(key: string, declared: DeclaredValue, comparison: Comparison): boolean {
+  const { kind, config } = comparison.observed;
+  const normalizer = normalizerFor(kind, key);
+  const context = contextOf(key, comparison);
+  const wanted = normalizer.merge(declared, context);
+  return wanted.ok && formOf(wanted.value ?? undefined, normalizer, context) === formOf(config.merged[storedKey(kind, key)], normalizer, context);
 }
 
 function diffServerOwned(key: string, declared: DeclaredValue, observed: ObservedGuest, into: Collected): void {
