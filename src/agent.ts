@@ -4,7 +4,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
 import { createControlApp, type ControlTarget } from "./control/app.ts";
 import { pause, resolveOperation, resume, type PauseRequest } from "./control/operator.ts";
-import { guestReport, remainingReport, type OnceReport, type StatusReport } from "./control/report.ts";
+import { guestReport, remainingReport, type ChangeReport, type OnceReport, type StatusReport } from "./control/report.ts";
 import { listenOnSocket, type ControlSocket } from "./control/socket.ts";
 import { openJournal } from "./journal/journal.ts";
 import type { Compaction, Journal, Operation } from "./journal/types.ts";
@@ -16,6 +16,7 @@ import { Engine } from "./reconcile/engine.ts";
 import { onceExit, problemsOf, remainingOf } from "./reconcile/once.ts";
 import type { Pause } from "./reconcile/pauses.ts";
 import { RevisionGate } from "./reconcile/revision.ts";
+import type { RestartReport, RestartRequest } from "./reconcile/restart-request.ts";
 import type { SelftestReport } from "./reconcile/selftest.ts";
 import type { EngineObserver, EngineSettings } from "./reconcile/types.ts";
 import { COMMIT, VERSION } from "./version.ts";
@@ -165,7 +166,13 @@ export class Agent implements ControlTarget {
       pauses: this.#engine.pauses(),
       openOperations: this.#journal.openOperations(),
       events: this.tracker.events(),
+      eventCount: this.tracker.eventCount(),
     };
+  }
+
+  change(): ChangeReport {
+    const seen = [this.#startedAtMs, this.tracker.eventCount(), this.#reconcileCount, this.#journal.appendedCount(), this.#journal.health().state, this.#engine.generation(), this.#configProblem];
+    return { version: 1, change: Bun.hash(JSON.stringify(seen)).toString(36), activeGuests: this.#lanes.activeLanes() };
   }
 
   operations(): readonly Operation[] {
@@ -177,13 +184,13 @@ export class Agent implements ControlTarget {
   async pause(request: PauseRequest): Promise<Result<Pause & { readonly isDeclared: boolean }>> {
     const paused = await pause(this.#operatorDeps(), request);
     if (!paused.ok) return paused;
-    this.#engine.refresh();
+    this.#engine.refresh(request.target);
     return ok({ ...paused.value, isDeclared: request.target === "all" || this.#revision.newest()?.guests.has(request.target) === true });
   }
 
   async resume(target: number | "all"): Promise<Result<void>> {
     const resumed = await resume(this.#operatorDeps(), target);
-    if (resumed.ok) this.#engine.refresh();
+    if (resumed.ok) this.#engine.refresh(target);
     return resumed;
   }
 
@@ -193,7 +200,7 @@ export class Agent implements ControlTarget {
 
   async resolve(id: string, outcome: "succeeded" | "failed", reason: string): Promise<Result<Operation>> {
     const resolved = await resolveOperation(this.#operatorDeps(), id, outcome, reason);
-    if (resolved.ok) this.#engine.refresh();
+    if (resolved.ok) this.#engine.refresh(resolved.value.guest.vmid);
     return resolved;
   }
 
@@ -201,15 +208,19 @@ export class Agent implements ControlTarget {
     return this.#engine.selftest(vmid);
   }
 
+  restart(request: RestartRequest): Promise<Result<RestartReport>> {
+    return this.#engine.restart(request);
+  }
+
   compactJournal(): Promise<Result<Compaction>> {
     return this.#journal.compact();
   }
 
-  async runOnce(onProgress?: () => void): Promise<OnceReport> {
+  async runOnce(): Promise<OnceReport> {
     const { clock } = this.#options.world;
     const actions: ActRecord[] = [];
     this.#actLists.add(actions);
-    await this.#engine.runOnce(clock.monotonic() + this.#config.taskTimeoutMs, onProgress);
+    await this.#engine.runOnce(clock.monotonic() + this.#config.taskTimeoutMs);
     this.#actLists.delete(actions);
     const remaining = remainingOf(this.#engine.guests());
     const problems = problemsOf(this.tracker.host());
@@ -274,6 +285,7 @@ export class Agent implements ControlTarget {
           },
           resynced: (atMs) => observer.resynced(atMs),
           cycled: (seconds) => observer.cycled(seconds),
+          ...(observer.queue === undefined ? {} : { queue: observer.queue }),
         },
       },
       engineSettings(this.#config),

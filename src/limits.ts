@@ -1,6 +1,7 @@
 import { EVENT_COUNT_MAX, MESSAGE_LENGTH_MAX } from "./conditions/tracker.ts";
 import { CONFIG_BYTES_MAX } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
+import { RESTART_ANSWER_WAIT_MAX_MS } from "./control/app.ts";
 import { CONTROL_ANSWER_TIMEOUT_MS } from "./control/client.ts";
 import { CONTROL_BODY_BYTES_MAX } from "./control/socket.ts";
 import { FILE_BYTES_MAX, FILES_MAX, SET_BYTES_MAX } from "./desired/directory-scan.ts";
@@ -11,6 +12,7 @@ import { TOKENS_MAX } from "./document/tokens.ts";
 import { DEFAULT_LIMITS, DETAIL_CHARS_MAX } from "./journal/limits.ts";
 import { QUEUED_PER_LANE_MAX } from "./lanes/lanes.ts";
 import { CACHED_PLANS_MAX } from "./plan/plan-cache.ts";
+import { PIDS_CHECKED_PER_POLL_MAX } from "./proxmox/machine-pids.ts";
 import { TCP_CONNECT_TIMEOUT_MS, TLS_HANDSHAKE_TIMEOUT_MS } from "./proxmox/connect.ts";
 import { ANSWER_SIZE_MAX_BYTES } from "./proxmox/exchange.ts";
 import { WAITING_REQUESTS_MAX } from "./proxmox/slots.ts";
@@ -22,12 +24,15 @@ import { CONCURRENT_LOOKS_MAX } from "./reconcile/guest-runner.ts";
 import { ACTIVE_TASK_COUNT_MAX } from "./reconcile/host-source.ts";
 import { REREADS_PER_POLL_MAX } from "./reconcile/read-cycle.ts";
 import { REFUSED_WAIT_MAX_MS, SURROUNDINGS_WAIT_MAX_MS } from "./reconcile/refusals.ts";
+import { KEY_LENGTH_MAX, KEY_LIFE_MAX_MS } from "./reconcile/restart-request.ts";
+import { HELD_LOOK_MAX_MS, WAITING_LOOK_MAX_MS } from "./reconcile/retries.ts";
 import { RESTORE_ROUNDS_MAX } from "./reconcile/selftest.ts";
 import { PROXMOX_LOCK_TIMEOUT_MS, SETTLE_MARGIN_MS, TASK_SEARCH_COUNT_MAX } from "./reconcile/settle.ts";
 import { OWN_UPID_COUNT_MAX, SHUTDOWN_RETRY_MS } from "./reconcile/situations.ts";
 import { STATUS_READS_PER_RESYNC_MAX } from "./reconcile/status-turns.ts";
 import { BACKOFF_WAIT_MAX_MS } from "./schedule/backoff.ts";
 import { RESTART_WAIT_MAX_MS } from "./schedule/restarts.ts";
+import { QUEUED_KEYS_MAX } from "./schedule/work-queue.ts";
 
 /**
  * Every bound a running agent works by, in one place: what `steward_limit` shows. Each room names and
@@ -67,21 +72,26 @@ const OF_REQUESTS = {
   task_odd_answers: TASK_ODD_ANSWERS_MAX,
   control_answer_timeout_seconds: CONTROL_ANSWER_TIMEOUT_MS / 1000,
   control_body_bytes: CONTROL_BODY_BYTES_MAX,
+  restart_answer_wait_seconds: RESTART_ANSWER_WAIT_MAX_MS / 1000,
 };
 
 const OF_RECONCILING = {
   rereads_per_poll: REREADS_PER_POLL_MAX,
+  processes_looked_at_per_poll: PIDS_CHECKED_PER_POLL_MAX,
   status_reads_per_resync: STATUS_READS_PER_RESYNC_MAX,
   concurrent_looks: CONCURRENT_LOOKS_MAX,
   reconcile_rounds: ROUNDS_MAX,
   digest_conflicts: CONFLICTS_MAX,
   queued_jobs: QUEUED_PER_LANE_MAX,
+  queued_guests: QUEUED_KEYS_MAX,
   cached_plans: CACHED_PLANS_MAX,
   active_tasks: ACTIVE_TASK_COUNT_MAX,
   searched_tasks: TASK_SEARCH_COUNT_MAX,
   remembered_tasks: OWN_UPID_COUNT_MAX,
   backoff_wait_seconds: BACKOFF_WAIT_MAX_MS / 1000,
   restart_wait_seconds: RESTART_WAIT_MAX_MS / 1000,
+  held_look_seconds: HELD_LOOK_MAX_MS / 1000,
+  waiting_look_seconds: WAITING_LOOK_MAX_MS / 1000,
   refused_value_wait_seconds: REFUSED_WAIT_MAX_MS / 1000,
   refused_privilege_wait_seconds: SURROUNDINGS_WAIT_MAX_MS / 1000,
   shutdown_retry_seconds: SHUTDOWN_RETRY_MS / 1000,
@@ -110,6 +120,9 @@ const OF_RECORDS = {
   journal_queue_records: DEFAULT_LIMITS.queueRecords,
   journal_queue_bytes: DEFAULT_LIMITS.queueBytes,
   journal_recent_operations: DEFAULT_LIMITS.recentOperations,
+  journal_keys: DEFAULT_LIMITS.keys,
+  key_characters: KEY_LENGTH_MAX,
+  key_life_seconds: KEY_LIFE_MAX_MS / 1000,
   journal_remembered_verdicts: DEFAULT_LIMITS.verdicts,
   journal_detail_characters: DETAIL_CHARS_MAX,
   status_events: EVENT_COUNT_MAX,

@@ -42,6 +42,8 @@ async function main(): Promise<number> {
     workingDirectory: process.cwd(),
     processId: process.pid,
     isTerminal,
+    // A terminal that does not tell says 0.
+    terminalSize: () => ({ columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 }),
     print: (text) => {
       if (!writeAll(1, text)) outputGone.abort();
     },

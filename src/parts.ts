@@ -68,9 +68,9 @@ export function createParts(config: AgentConfig, world: World, onRequest?: OnReq
   };
 }
 
-function createSource(config: AgentConfig, { log, fileSystem }: World, api: ProxmoxApi): HostSource {
+function createSource(config: AgentConfig, { log, fileSystem, clock }: World, api: ProxmoxApi): HostSource {
   const { enabled, ...directories } = config.host;
-  const watcher = createHostWatcher({ ...directories, procDir: "/proc", node: config.node, files: fileSystem });
+  const watcher = createHostWatcher({ ...directories, procDir: "/proc", node: config.node, files: fileSystem, clock });
   const isOnHost = enabled === "auto" ? watcher.isPresent() : enabled;
   return isOnHost ? new FileHostSource({ watcher, api, log, node: config.node }) : new ApiHostSource({ api, node: config.node });
 }

@@ -102,6 +102,13 @@ function observerOf(counted: Counted): AgentOptions["observer"] {
     requested: (measure) => counted.metrics?.observeProxmoxRequest(measure),
     synced: (seconds) => counted.metrics?.observeJournalSync(seconds),
     waited: (seconds) => counted.metrics?.observeLaneWait(seconds),
+    queue: {
+      added: () => counted.metrics?.queue.added(),
+      refused: () => counted.metrics?.queue.refused(),
+      retried: () => counted.metrics?.queue.retried(),
+      waited: (seconds) => counted.metrics?.queue.waited(seconds),
+      finished: (result, seconds) => counted.metrics?.queue.finished(result, seconds),
+    },
   };
 }
 
@@ -150,6 +157,7 @@ function serverView(agent: Agent, metrics: Metrics): ServerView {
       const names = new Map(agent.engine.guests().map((view) => [view.guest.vmid, view.name]));
       return agent.tracker.guests().map((entry) => ({ ...entry, name: names.get(entry.guest.vmid) }));
     },
+    events: () => agent.tracker.events(),
     metrics,
     version: VERSION,
     commit: COMMIT,
@@ -168,6 +176,7 @@ function gaugeSource(agent: Agent): GaugeSource {
     driftedFields: () => agent.engine.guests().reduce((sum, view) => sum + driftedFieldsOf(view.plan), 0),
     laneDepth: () => agent.lanes.depth(),
     longestLaneWaitSeconds: () => agent.lanes.longestWaitSeconds(),
+    queue: () => agent.engine.queueState(),
     backoffGuests: () => agent.engine.backoffCount(),
     refusedKeys: () => agent.engine.refusedKeyCount(),
     journalRecords: () => agent.journal.appendedCount(),

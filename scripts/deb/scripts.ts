@@ -25,7 +25,8 @@ case "$1" in
     uid="$(sed -n 's/^${SERVICE_USER}:[^:]*:\\([0-9]*\\):.*/\\1/p' "$root/etc/passwd")"
     gid="$(sed -n 's/^${SERVICE_USER}:[^:]*:\\([0-9]*\\):.*/\\1/p' "$root/etc/group")"
     chown "0:$gid" "$root${CONFIG_DIRECTORY}" "$root${DESIRED_DIRECTORY}"
-    chmod 0750 "$root${CONFIG_DIRECTORY}" "$root${DESIRED_DIRECTORY}"
+    chmod 0750 "$root${CONFIG_DIRECTORY}"
+    chmod 2750 "$root${DESIRED_DIRECTORY}"
     for file in ${CONFIG_FILE} ${DESIRED_FILE}; do
       # Gone when somebody deleted it: that is theirs to decide.
       if [ -f "$root$file" ]; then chown "0:$gid" "$root$file"; chmod 0640 "$root$file"; fi

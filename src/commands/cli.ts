@@ -10,6 +10,7 @@ import { addInstallCommands } from "./install.ts";
 import { addJournalCommands } from "./journal.ts";
 import { addOperateCommands } from "./operate.ts";
 import { addPlanCommand } from "./plan.ts";
+import { addRestartCommand } from "./restart.ts";
 import { addRunCommand } from "./run.ts";
 import { addSchemaCommand } from "./schema.ts";
 import { addSelftestCommand } from "./selftest.ts";
@@ -48,6 +49,7 @@ function createProgram(context: CommandContext, finish: (code: ExitCode) => void
   addStatusCommand(program, context, finish);
   addImportCommand(program, context, finish);
   addOperateCommands(program, context, finish);
+  addRestartCommand(program, context, finish);
   addJournalCommands(program, context, finish);
   addDoctorCommand(program, context, finish);
   addInstallCommands(program, context, finish);

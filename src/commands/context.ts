@@ -26,6 +26,8 @@ export interface CommandContext {
   readonly workingDirectory: string;
   readonly processId: number;
   readonly isTerminal: boolean;
+  /** Characters across and lines down of the terminal, as they are now; left out: not known. */
+  terminalSize?(): { readonly columns: number; readonly rows: number };
   /** Standard output and standard error; complete text, line ends included. */
   print(text: string): void;
   complain(text: string): void;

@@ -1,8 +1,8 @@
 import { networkInterfaces } from "node:os";
 import type { Command } from "commander";
 import type { AgentConfig } from "../config/types.ts";
-import { askAgent } from "../control/client.ts";
-import type { StatusReport } from "../control/report.ts";
+import { statusAnswer } from "../control/answers.ts";
+import { askAgentFor } from "../control/client.ts";
 import type { DesiredReport } from "../desired/model.ts";
 import { createDesiredSource } from "../desired/sources.ts";
 import { examine } from "../doctor/doctor.ts";
@@ -45,9 +45,9 @@ export function addDoctorCommand(program: Command, context: CommandContext, fini
 }
 
 async function agentFacts({ socket }: AgentConfig): Promise<AgentFacts> {
-  const asked = await askAgent(socket, "/v1/status", undefined, AGENT_TIMEOUT_MS);
+  const asked = await askAgentFor(socket, "/v1/status", { schema: statusAnswer, version: VERSION }, undefined, AGENT_TIMEOUT_MS);
   if (!asked.ok) return asked.error.code === "control.unreachable" ? { state: "absent" } : { state: "unclear", message: asked.error.message };
-  const { agent, conditions } = asked.value as StatusReport;
+  const { agent, conditions } = asked.value;
   return { state: "running", pid: agent.pid, version: agent.version, node: agent.node, configProblem: agent.configProblem, troubles: problemsOf(conditions) };
 }
 

@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fault, ok, type Result } from "../ports/errors.ts";
 
 /** A file to write; `vmid`: whose declaration it is. */
@@ -24,7 +24,8 @@ const WITHOUT_LINKS: ReadonlySet<string> = new Set(["EPERM", "EOPNOTSUPP", "ENOT
 export function writeNewFiles(directory: string, files: readonly NewFile[], processId: number): Result<void> {
   const made: string[] = [];
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    // Only the last one: a mistyped path must not become a tree of its own.
+    if (!fs.existsSync(directory)) fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
     const inTheWay = collisions(fs.readdirSync(directory), files);
     if (inTheWay.length > 0) return exists(directory, inTheWay);
     const staged = files.map((file) => ({ from: join(directory, `.${file.name}.${processId}.new`), to: join(directory, file.name), file }));
@@ -42,6 +43,9 @@ export function writeNewFiles(directory: string, files: readonly NewFile[], proc
     return ok(undefined);
   } catch (error) {
     for (const path of made) fs.rmSync(path, { force: true });
+    if (codeOf(error) === "ENOENT" && !fs.existsSync(dirname(directory))) {
+      return fault("file.not_found", `expected ${dirname(directory)} to be there, to make ${directory} in it, found none; make it first, or choose another directory with --out`, error);
+    }
     if (codeOf(error) === "EEXIST") return exists(directory, [error instanceof Error ? error.message : String(error)]);
     return fault("file.other", `expected to write ${files.length} new file${files.length === 1 ? "" : "s"} to ${directory}: ${error instanceof Error ? error.message : String(error)}; nothing was left there`, error);
   }

@@ -16,6 +16,12 @@ import { writeNewFiles } from "./import-files.ts";
 import { readGuests, type ReadHost } from "./import-read.ts";
 import { alignColumns } from "./table.ts";
 
+/** More skipped guests than this are told in one line … */
+const SKIPPED_SHOWN_MAX = 5;
+
+/** … which names so many of them. */
+const SKIPPED_NAMED_MAX = 20;
+
 interface CommandOptions {
   readonly out?: string;
   readonly observe?: boolean;
@@ -32,7 +38,7 @@ interface Skipped {
 export function addImportCommand(program: Command, context: CommandContext, finish: (code: ExitCode) => void): void {
   withOutput(program.command("import [vmid...]"))
     .description("desired state for guests that exist, such that a plan of it changes nothing")
-    .option("--out <directory>", "write one new file a guest there, instead of all to standard output")
+    .option("--out <directory>", "write one new file a guest there, instead of all to standard output; the directory is made when the one above it is there")
     .option("--observe", "declare mode: observe, to look first")
     .option("--no-state", "leave out whether they run")
     .addHelpText("after", "\nWithout VMIDs: every guest of this node. Nothing is overwritten, and on an error nothing is written.")
@@ -142,10 +148,17 @@ function textOf(imported: readonly ImportedGuest[], directory: string, skipped: 
   const lines = [
     ...alignColumns(imported.map((one) => [fileNameOf(one), keysText(one)])),
     ...imported.flatMap(({ guest, notes }) => notes.map((note) => escapeText(`${formatGuestKey(guest)}: ${note}`))),
-    ...skipped.map(({ vmid, declaredAt }) => `guest ${vmid} is declared already (${declaredAt}) and was skipped`),
+    ...skippedText(skipped),
     `${imported.length} file${imported.length === 1 ? "" : "s"} written to ${directory}.`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Guests that were skipped, named up to a few: a second import of a big host has nothing else to say. */
+function skippedText(skipped: readonly Skipped[]): readonly string[] {
+  if (skipped.length <= SKIPPED_SHOWN_MAX) return skipped.map(({ vmid, declaredAt }) => `guest ${vmid} is declared already (${declaredAt}) and was skipped`);
+  const vmids = skipped.map(({ vmid }) => vmid).toSorted((a, b) => a - b);
+  return [`${skipped.length} guests are declared already and were skipped: ${vmids.slice(0, SKIPPED_NAMED_MAX).join(", ")}${vmids.length > SKIPPED_NAMED_MAX ? ", … (-o json has them all)" : ""}`];
 }
 
 function keysText({ config, leftOut }: ImportedGuest): string {

@@ -1,7 +1,9 @@
 import type { Command } from "commander";
-import { askAgent } from "../control/client.ts";
+import { compactionAnswer } from "../control/answers.ts";
+import { askAgentFor } from "../control/client.ts";
 import type { Compaction } from "../journal/types.ts";
-import { fault, ok, type Result } from "../ports/errors.ts";
+import { fault, type Result } from "../ports/errors.ts";
+import { VERSION } from "../version.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, type CommandContext, type ExitCode } from "./context.ts";
 import { withJournal } from "./with-journal.ts";
 
@@ -17,9 +19,8 @@ async function compaction(context: CommandContext, command: Command): Promise<Re
   const loaded = loadFor(context, command);
   if (!loaded.ok) return loaded;
   const { socket, stateDir } = loaded.value.config;
-  const asked = await askAgent(socket, "/v1/journal/compact", {});
-  if (asked.ok) return ok(asked.value as Compaction);
-  if (asked.error.code !== "control.unreachable") return asked;
+  const asked = await askAgentFor(socket, "/v1/journal/compact", { schema: compactionAnswer, version: VERSION }, {});
+  if (asked.ok || asked.error.code !== "control.unreachable") return asked;
   // Opening would make one: there is nothing to compact, and a wrong --state-dir should be noticed.
   const status = context.world.fileSystem.status(`${stateDir}/journal`);
   if (!status.ok) return fault("journal.missing", `expected a journal in ${stateDir}/journal: ${status.error.message}; name another state directory with --state-dir`);

@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import { parseDuration } from "../config/duration.ts";
 import { GUEST_KINDS } from "../guest/key.ts";
+import type { JournalRecord } from "../journal/record.ts";
 import type { OperationState } from "../journal/types.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
 import { complainAbout, isJson, json, parseVmid, type CommandContext, type ExitCode } from "./context.ts";
 import { complainAboutDamage, findNewest, journalSegments, type View } from "./journal-read.ts";
 import { entryObject, recordCells, stateAfter } from "./journal-text.ts";
 import { alignColumns } from "./table.ts";
+import { parseTime } from "./time.ts";
 
 export interface ListOptions {
   readonly guest?: string;
@@ -44,11 +46,20 @@ export function listRecords(context: CommandContext, command: Command, options: 
 }
 
 function isWanted({ entry, subject }: View, { guest, sinceMs }: Filter, { op, state }: ListOptions): boolean {
-  if (guest !== undefined && (subject?.guest.vmid !== guest.vmid || (guest.kind !== undefined && subject.guest.kind !== guest.kind))) return false;
+  const isOfGuest = guest === undefined || isFactAbout(entry.record, guest.vmid) || (subject?.guest.vmid === guest.vmid && (guest.kind === undefined || subject.guest.kind === guest.kind));
+  if (!isOfGuest) return false;
   // A time that cannot be read is shown rather than hidden.
   if (sinceMs !== undefined && Date.parse(entry.record.at) < sinceMs) return false;
   if (op !== undefined && subject?.action !== op) return false;
   return state === undefined || stateAfter(entry.record) === state;
+}
+
+/** Facts that are about guests; their key is the vmid, or "all". */
+const GUEST_FACTS: ReadonlySet<string> = new Set(["pause", "restart", "selftest"]);
+
+/** A person's pause, and what is under way on a guest, belong to its story. */
+function isFactAbout(record: JournalRecord, vmid: number): boolean {
+  return record.kind === "fact" && GUEST_FACTS.has(record.namespace) && (record.key === String(vmid) || record.key === "all");
 }
 
 function filterOf(context: CommandContext, { guest, since, limit, last }: ListOptions): Result<Filter> {
@@ -79,8 +90,5 @@ function parseGuest(text: string): Filter["guest"] {
 function parseSince(text: string, nowMs: number): number | undefined {
   const durationMs = parseDuration(text);
   if (durationMs !== undefined) return nowMs - durationMs;
-  const match = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
-  if (match === null) return undefined;
-  const atMs = Date.parse(`${match[1] ?? ""}T${match[2] ?? "00:00"}${match[3] ?? "Z"}`);
-  return Number.isNaN(atMs) ? undefined : atMs;
+  return parseTime(text);
 }

@@ -33,6 +33,8 @@ export function openReadOnlyJournal(fileSystem: FileSystem, directory: string): 
     operation: (id) => table.operation(id),
     openOperations: () => table.openOperations(),
     recentOperations: () => table.recentOperations(),
+    keyHolder: (key) => table.keyHolder(key),
+    epochs: () => table.epochs(),
     putFact: refuse,
     fact: (namespace, key) => table.facts(namespace).get(key),
     facts: (namespace) => table.facts(namespace),

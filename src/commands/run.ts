@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { Agent, type AgentOptions } from "../agent.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { onceAnswer, statusAnswer } from "../control/answers.ts";
+import { changeAnswer, onceAnswer, statusAnswer } from "../control/answers.ts";
 import { askAgentFor } from "../control/client.ts";
 import type { OnceReport } from "../control/report.ts";
 import { describeDesired } from "../parts.ts";
@@ -13,6 +13,13 @@ import { alignColumns } from "./table.ts";
 
 /** How long a running agent is given for a whole `run --once`. */
 const ONCE_TIMEOUT_MS = 24 * 3_600_000;
+
+/** How often a terminal is told how far a pass is, and how often a file or a mail. */
+const TERMINAL_PROGRESS_MS = 250;
+const PROGRESS_MS = 10_000;
+
+/** An agent that does not tell how far it is is not waited for. */
+const PROGRESS_ANSWER_TIMEOUT_MS = 1_000;
 
 /** `agent run`: the daemon; `--once`: one full reconcile, by the running agent when there is one. */
 export function addRunCommand(program: Command, context: CommandContext, finish: (code: ExitCode) => void): void {
@@ -35,16 +42,15 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
     const message = `an agent runs here, and "run --once" would have it act by its own settings: ${difference.value}; leave that setting out, stop the agent first, or use "agent plan"`;
     return complainAbout(context, { code: "control.refused", message });
   }
-  const asked = await askAgentFor(config.socket, "/v1/run-once", { schema: onceAnswer, version: VERSION }, {}, ONCE_TIMEOUT_MS);
+  const ask = (): Promise<Result<OnceReport>> => askAgentFor(config.socket, "/v1/run-once", { schema: onceAnswer, version: VERSION }, {}, ONCE_TIMEOUT_MS);
+  const asked = await withProgress(context, () => guestsAtWork(config.socket), ask);
   if (asked.ok) return printReport(context, command, asked.value);
   if (asked.error.code !== "control.unreachable") return complainAbout(context, asked.error);
   const opened = await Agent.open(onceOptions(context, config, command));
   if (!opened.ok) return complainAbout(context, opened.error);
   const agent = opened.value;
   const stopped = untilAborted(context.interrupted).then(() => agent.stop());
-  const progress = progressLine(context, agent);
-  const report = await Promise.race([agent.runOnce(progress.tick), stopped]);
-  progress.clear();
+  const report = await withProgress(context, () => agent.lanes.activeLanes(), () => Promise.race([agent.runOnce(), stopped]));
   if (report === undefined) return EXIT.error;
   await agent.stop();
   return printReport(context, command, report);
@@ -78,21 +84,40 @@ export function onceOptions(context: CommandContext, config: LoadedConfig["confi
   };
 }
 
-/** "42 guests left …" on a terminal, so that a long pass is seen to move. */
-function progressLine(context: CommandContext, agent: Agent): { tick: () => void; clear: () => void } {
-  if (!context.isTerminal) return { tick: () => {}, clear: () => {} };
-  let shown = -1;
-  return {
-    tick: () => {
-      const left = agent.lanes.activeLanes();
-      if (left === shown) return;
-      shown = left;
-      context.complain(`\r\u001b[K${left} guest${left === 1 ? "" : "s"} left …`);
-    },
-    clear: () => {
-      if (shown >= 0) context.complain("\r\u001b[K");
-    },
-  };
+/** Says on standard error that it moves, as long as `work` takes; quick work says nothing. */
+async function withProgress<T>(context: CommandContext, guestsLeft: () => Promise<number | undefined> | number, work: () => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const telling = tellProgress(context, guestsLeft, over.signal);
+  try {
+    return await work();
+  } finally {
+    over.abort();
+    await telling;
+  }
+}
+
+/** On a terminal one line that is drawn over; into a file or a mail a line now and then. */
+async function tellProgress(context: CommandContext, guestsLeft: () => Promise<number | undefined> | number, over: AbortSignal): Promise<void> {
+  const { clock } = context.world;
+  const sinceMs = clock.monotonic();
+  let shown = "";
+  for (;;) {
+    await clock.sleep(context.isTerminal ? TERMINAL_PROGRESS_MS : PROGRESS_MS, over);
+    if (over.aborted) break;
+    const left = await guestsLeft();
+    const seconds = Math.round((clock.monotonic() - sinceMs) / 1000);
+    const text = left === undefined || left === 0 ? `looking at the host, ${seconds} s …` : `${left} guest${left === 1 ? "" : "s"} at work, ${seconds} s …`;
+    if (over.aborted || text === shown) continue;
+    shown = text;
+    context.complain(context.isTerminal ? `\r\u001b[K${text}` : `agent: ${text}\n`);
+  }
+  if (shown !== "" && context.isTerminal) context.complain("\r\u001b[K");
+}
+
+/** Of a running agent; undefined when it does not tell. */
+async function guestsAtWork(socket: string): Promise<number | undefined> {
+  const asked = await askAgentFor(socket, "/v1/change", { schema: changeAnswer, version: VERSION }, undefined, PROGRESS_ANSWER_TIMEOUT_MS);
+  return asked.ok ? asked.value.activeGuests : undefined;
 }
 
 function printReport(context: CommandContext, command: Command, report: OnceReport): ExitCode {

@@ -30,7 +30,7 @@ export function addSelftestCommand(program: Command, context: CommandContext, fi
     .description("write a description to a guest, wait, read it back, compare, put the old one back")
     .requiredOption("--vmid <vmid>", "the guest to test with; any that nobody edits right now")
     .option("--yes", "do not ask first")
-    .addHelpText("after", "\nExit codes: 0 passed · 1 failed, refused or not wanted · 5 another agent holds the lock")
+    .addHelpText("after", "\nExit codes: 0 passed · 1 failed, refused or not wanted · 5 another agent holds the lock · 64 no terminal to ask on and no --yes")
     .action(async (options: SelftestOptions, command: Command) => finish(await runTask(context, command, options)));
 }
 

@@ -37,7 +37,7 @@ export const GUEST_CONDITIONS = {
       "Unreadable", "ActFailed", "Conflict", "RevisionHeld", "DryRun", "JournalUnavailable",
     ],
   },
-  Held: { reasons: ["NotHeld", "Locked", "Template", "HaManaged", "Paused", "GuestPaused", "ForeignTask", "BulkTask", "WaitingForOrder", "ActUnsettled"] },
+  Held: { reasons: ["NotHeld", "Locked", "Template", "HaManaged", "Paused", "GuestPaused", "ForeignTask", "BulkTask", "WaitingForOrder", "ActUnsettled", "NoQuorum"] },
   RestartPending: { reasons: ["NothingPending", "PendingValues", "CloudInitDrive"] },
   OutcomeUnknown: { reasons: ["AllKnown", "Settling", "Unknown"] },
   Paused: { reasons: ["NotPaused", "ByOperator"] },

@@ -30,6 +30,7 @@ export class ConditionTracker {
   readonly #host = new Map<HostConditionType, Condition>();
   readonly #guests = new Map<number, GuestConditions>();
   readonly #events: TransitionEvent[] = [];
+  #eventCount = 0;
   readonly #onTransition: (event: TransitionEvent) => void;
   #formatted = { ms: Number.NaN, text: "" };
 
@@ -101,6 +102,11 @@ export class ConditionTracker {
     return this.#events;
   }
 
+  /** Transitions since the start, those that `events` has dropped included. */
+  eventCount(): number {
+    return this.#eventCount;
+  }
+
   #first(type: GuestConditionType, now: State, at: ConditionMoment, guest: GuestKey): Condition {
     const time = this.#formatTime(at.nowMs);
     const condition = build(type, now, at.generation, time);
@@ -129,6 +135,7 @@ export class ConditionTracker {
 
   #emit(event: TransitionEvent): void {
     this.#events.push(event);
+    this.#eventCount += 1;
     if (this.#events.length > EVENT_COUNT_MAX) this.#events.shift();
     this.#onTransition(event);
   }

@@ -30,7 +30,7 @@ export const SettingsSchema = v.object({
   "host.cgroupDir": setting(path(), { type: "path", default: "/sys/fs/cgroup", description: "Where control groups are mounted." }),
   "desired.source": setting(oneOf(["empty", "directory"]), { type: "empty|directory", default: "empty", description: "Where the desired state comes from. `empty` manages nothing." }),
   "desired.path": setting(v.optional(path()), { type: "path", default: undefined, description: "The directory of `desired.source: directory`." }),
-  pollInterval: setting(duration("100ms", "1h"), { type: "duration", default: "1s", description: "How often changes are looked for." }),
+  pollInterval: setting(duration("100ms", "1h"), { type: "duration", default: "1s", description: "How often changes are looked for over the API. The host's own files are looked at every 250 ms at least." }),
   resyncInterval: setting(duration("1s", "24h"), { type: "duration", default: "60s", description: "How often everything is read again." }),
   maxConcurrentActs: setting(wholeNumber(1, 256), { type: "number", default: "4", description: "Acts on different guests at the same time (1 to 256)." }),
   maxConcurrentStarts: setting(wholeNumber(1, 64), { type: "number", default: "2", description: "Guests starting at the same time (1 to 64)." }),

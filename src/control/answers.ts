@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import type { Condition, ConditionStatus, TransitionEvent } from "../conditions/condition.ts";
-import type { JournalState, Operation, OperationState, OutcomeSource, Provenance } from "../journal/types.ts";
+import type { Compaction, JournalState, Operation, OperationState, OutcomeSource, Provenance } from "../journal/types.ts";
 import type { Deferred, DrivePendingField, Hold, PendingField } from "../plan/types.ts";
+import { RESTART_STATES, type RestartReport } from "../reconcile/restart-request.ts";
 import type { SelftestReport } from "../reconcile/selftest.ts";
-import type { OnceReport, StatusReport } from "./report.ts";
+import type { ChangeReport, OnceReport, StatusReport } from "./report.ts";
 
 /**
  * The shapes of report.ts as schemas: an answer may come from an agent of another version. Fields must
@@ -83,7 +84,11 @@ export const statusAnswer: v.GenericSchema<unknown, StatusReport> = v.looseObjec
   pauses: v.array(pause),
   openOperations: v.array(operation),
   events: v.array(event),
+  // Agents before this field had few events: all of them are there.
+  eventCount: v.optional(count, 0),
 });
+
+export const changeAnswer: v.GenericSchema<unknown, ChangeReport> = v.looseObject({ version: v.literal(1), change: text, activeGuests: count });
 
 export const onceAnswer: v.GenericSchema<unknown, OnceReport> = v.looseObject({
   version: v.literal(1),
@@ -97,6 +102,16 @@ export const selftestAnswer: v.GenericSchema<unknown, SelftestReport> = v.looseO
   version: v.literal(1),
   ...guestKey, name: text, isPassed: v.boolean(), isRestored: v.boolean(),
   steps: v.array(v.looseObject({ step: text, isOk: v.boolean(), milliseconds: count, detail: text })),
+});
+
+export const restartAnswer: v.GenericSchema<unknown, RestartReport> = v.looseObject({
+  version: v.literal(1),
+  ...guestKey, name: text, key: text, state: v.picklist(RESTART_STATES), isRepeat: v.boolean(), operation: text, keyExpiresAt: text, message: text,
+  applied: v.array(text), stillPending: v.array(text),
+});
+
+export const compactionAnswer: v.GenericSchema<unknown, Compaction> = v.looseObject({
+  segment: text, records: count, sizeBytes: count, removed: v.array(text), kept: v.array(text),
 });
 
 export const operationsAnswer: v.GenericSchema<unknown, readonly Operation[]> = v.array(operation);

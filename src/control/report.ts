@@ -41,8 +41,19 @@ export interface StatusReport {
   readonly pauses: readonly Pause[];
   /** Acts without an outcome, oldest first. */
   readonly openOperations: readonly Operation[];
-  /** Newest last. */
+  /** Newest last, the last few hundred. */
   readonly events: readonly TransitionEvent[];
+  /** Transitions since the agent started: how many of `events` are new to whoever asks again. */
+  readonly eventCount: number;
+}
+
+/** Whether it is worth asking for the whole status again: for those who look all the time. */
+export interface ChangeReport {
+  readonly version: 1;
+  /** Another text: something in the status may be another. */
+  readonly change: string;
+  /** Guests that are being read or acted on. */
+  readonly activeGuests: number;
 }
 
 export interface GuestReport {

@@ -179,6 +179,9 @@ function codeOf(cause: unknown): string {
   return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown";
 }
 
+/** Who wrote it with a umask of 077, or moved it here from elsewhere, kept the agent's group out. */
+const READABLE_AGAIN = "give it the group of the agent's user (chgrp) and let the group read it (chmod g+r, of a directory g+rx)";
+
 function describeCause(cause: unknown, expected: string): string {
   const code = codeOf(cause);
   switch (code) {
@@ -190,7 +193,7 @@ function describeCause(cause: unknown, expected: string): string {
       return `expected ${expected}, found a symlink that leads back to itself; mend the link`;
     case "EACCES":
     case "EPERM":
-      return `expected ${expected}, found that the agent's user may not read it; correct owner or mode`;
+      return `expected ${expected}, found that the agent's user may not read it; ${READABLE_AGAIN}`;
     case "ENAMETOOLONG":
       return `expected ${expected}, found a path that is too long for this file system; shorten it`;
     case "EMFILE":

@@ -6,6 +6,17 @@ import type { GuestKey } from "../guest/key.ts";
  * in YAML is docs/desired-state.md; desired/schema.ts turns one into the other.
  */
 
+/** A key or sub-key as Proxmox writes them: `net0`, `mbps_rd`, `allow-ksm`. Raw `lxc.` lines are none (docs/proxmox.md row 80). */
+export const KEY_NAME = /^[a-z][a-z0-9_-]*$/;
+
+/** Longest name of a key. Proxmox's longest today has 26 characters. */
+export const KEY_NAME_LENGTH_MAX = 64;
+
+/** True for a key or sub-key that a file can hold. */
+export function isKeyName(name: string): boolean {
+  return name.length <= KEY_NAME_LENGTH_MAX && KEY_NAME.test(name);
+}
+
 export const DESIRED_MODES = ["enforce", "observe", "ignore"] as const;
 export type DesiredMode = (typeof DESIRED_MODES)[number];
 

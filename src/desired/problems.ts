@@ -1,7 +1,7 @@
 import type * as v from "valibot";
 import { type DocumentProblem, type DocumentTree, formatPosition, PROBLEMS_MAX, offsetOf, printableText, shownKey } from "../document/document.ts";
 import { suggestName } from "../document/nearest.ts";
-import { keyMeantBy, type ConfigProblem } from "../parameters/check-config.ts";
+import { adviceForName, type ConfigProblem } from "../parameters/check-config.ts";
 import { unreachable } from "../ports/errors.ts";
 import type { DesiredProblem } from "./model.ts";
 import { RESERVED_GUEST_FIELDS, RESERVED_TOP_FIELDS } from "./schema.ts";
@@ -101,11 +101,11 @@ function wrongValue(where: string, path: Path, issue: Issue): DesiredProblem {
   return { code: "desired.schema", message: `${where}: ${label}${expected}, found ${describe(issue.input, mayQuote)}${advice}${hintForKey(path, issue)}` };
 }
 
-/** Of a name that cannot be a config key: the key it was meant to be. Sub-keys have no hint. */
+/** Of a name that cannot be a config key: what to write instead. Sub-keys have no hint. */
 function hintForKey(path: Path, issue: Issue): string {
   const isConfigKey = isKeyIssue(issue) && path.length === CONFIG_KEY_DEPTH && path[2] === "config";
-  const meant = isConfigKey ? keyMeantBy(String(path.at(-1))) : undefined;
-  return meant === undefined ? "" : `; did you mean \`${meant}\`?`;
+  const advice = isConfigKey ? adviceForName(String(path.at(-1))) : "";
+  return advice === "" ? "" : `; ${advice}`;
 }
 
 function missingMessage(field: string): string {

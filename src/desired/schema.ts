@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { GUEST_KINDS, VMID_MAX, VMID_MIN } from "../guest/key.ts";
-import { DESIRED_MODES, DESIRED_RUN_STATES } from "./model.ts";
+import { DESIRED_MODES, DESIRED_RUN_STATES, KEY_NAME, KEY_NAME_LENGTH_MAX } from "./model.ts";
 
 /**
  * How the desired state is written, as schemas. Every message says what was expected; parse.ts adds
@@ -13,9 +13,6 @@ const FORMAT_VERSION = 1;
 /** Guests in one file. The largest host planned for runs a few thousand; a file beyond this is a generator gone wrong. */
 export const GUESTS_PER_FILE_MAX = 10_000;
 
-/** Longest name of a key. Proxmox's longest today has 26 characters. */
-const KEY_LENGTH_MAX = 64;
-
 /** Fields that will mean something one day: refused by name, so that nobody believes they work already. */
 export const RESERVED_GUEST_FIELDS = ["stop", "restart", "create", "bootstrap", "requires", "beforeDestroy", "allowEmptyFrontend"] as const;
 export const RESERVED_TOP_FIELDS = ["frontends", "backends", "checks"] as const;
@@ -26,11 +23,10 @@ const isMap = (input: unknown): input is Record<string, unknown> =>
 /** valibot's object schemas take lists for objects; this goes first in their pipes. */
 const aMap = (expected: string) => v.custom<Record<string, unknown>>(isMap, expected);
 
-/** A name as Proxmox writes them: `net0`, `mbps_rd`, `allow-ksm`. Raw `lxc.` keys cannot be set through the API. */
 const KeySchema = v.pipe(
   v.string(),
-  v.maxLength(KEY_LENGTH_MAX, `expected a key of at most ${KEY_LENGTH_MAX} characters`),
-  v.regex(/^[a-z][a-z0-9_-]*$/, "expected a Proxmox key: lower-case letters, digits, `_` and `-`, starting with a letter"),
+  v.maxLength(KEY_NAME_LENGTH_MAX, `expected a key of at most ${KEY_NAME_LENGTH_MAX} characters`),
+  v.regex(KEY_NAME, "expected a Proxmox key: lower-case letters, digits, `_` and `-`, starting with a letter"),
 );
 
 const ScalarSchema = v.union([v.string(), v.number(), v.boolean()], "expected text, a number or a boolean");

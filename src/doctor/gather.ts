@@ -86,9 +86,9 @@ function agentUidOf({ files, ownUid }: DoctorOptions, { socket, stateDir }: Agen
   return ownUid;
 }
 
-function gatherHost({ files, procDir }: DoctorOptions, { host, node }: AgentConfig): HostFacts {
+function gatherHost({ files, procDir, clock }: DoctorOptions, { host, node }: AgentConfig): HostFacts {
   const { enabled, ...directories } = host;
-  const watcher = createHostWatcher({ ...directories, procDir, node, files });
+  const watcher = createHostWatcher({ ...directories, procDir, node, files, clock });
   const isPresent = watcher.isPresent();
   if (enabled === false || !isPresent) return { enabled, isPresent, problems: [], guests: 0 };
   const snapshot = watcher.poll();

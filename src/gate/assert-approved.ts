@@ -24,6 +24,10 @@ function complaintAbout(request: MutatingRequest, observed: ObservedGuest): stri
       return undefined;
     case "shutdown":
       return request.timeoutSeconds === undefined || request.timeoutSeconds > 0 ? undefined : "a shutdown needs a positive timeout";
+    case "reboot":
+      // Proxmox kills a container that does not shut down within a reboot's timeout, and a VM never.
+      if (observed.kind !== "qemu") return "only a VM is rebooted by Proxmox without being killed";
+      return request.timeoutSeconds > 0 ? undefined : "a reboot needs a positive timeout";
     case "set_config":
       return complaintAboutConfig(request, observed);
     default:

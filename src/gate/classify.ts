@@ -36,7 +36,7 @@ export function classifyChange(change: FieldChange, observed: ObservedGuest | un
   return refuse(change, reason, message);
 }
 
-/** Judges a start or a shutdown. Acts on config are judged change by change. */
+/** Judges a start, a shutdown or a reboot. Acts on config are judged change by change. */
 export function classifyPowerAct(
   action: Exclude<Action, { type: "set_config" }>, observed: ObservedGuest | undefined, provenance: Provenance,
 ): Classification {
@@ -47,6 +47,12 @@ export function classifyPowerAct(
       return refuse(
         { key: "state", declared: action.type, found: observed?.runState ?? null }, "not_on_allow_list",
         `${action.type} of ${formatGuestKey(action.guest)}: the guest was not read, so nothing is done to it`,
+      );
+    case "reboot":
+      if (provenance === "operation" && isSameGuest(action.guest, observed) && observed.kind === "qemu") return BENIGN;
+      return refuse(
+        { key: "state", declared: action.type, found: observed?.runState ?? null }, "not_on_allow_list",
+        `reboot of ${formatGuestKey(action.guest)}: only a person may ask for it, and only of a VM that was read`,
       );
     default:
       return unreachable(action);

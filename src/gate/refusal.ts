@@ -53,6 +53,7 @@ const REFUSALS: readonly Refusal[] = [
     message: ROOT_ONLY_MESSAGE,
   },
   {
+    // No file that is read can declare them (docs/proxmox.md row 80); the gate trusts nobody for that.
     keys: /^lxc(?:\..*)?$/,
     kinds: ["lxc"],
     reason: "root_only",

@@ -1,3 +1,4 @@
+import { isKeyName } from "../desired/model.ts";
 import type { DeclaredMap, DeclaredScalar, DeclaredValue } from "../guest/declared.ts";
 import type { GuestKind } from "../guest/key.ts";
 import type { RawValue } from "../guest/observed.ts";
@@ -65,16 +66,13 @@ function bootForm(text: string): DeclaredMap | undefined {
   return order === undefined ? undefined : { order: splitList(order) };
 }
 
-/** A sub-key that the desired state can hold (desired/schema.ts). */
-const SUB_KEY = /^[a-z][a-z0-9_-]{0,63}$/;
-
 /** Undefined where Proxmox could not read it, or a sub-key stands there twice: a map cannot say that. */
 function propertiesOf(kind: GuestKind, stem: string, text: string): readonly Property[] | undefined {
   const parsed = parseProperties(text, MAP_KEYS[stem]);
   if (parsed === undefined || parsed.length === 0) return undefined;
   const plain = stem === "net" ? plainNetwork(kind, parsed) : parsed;
   const keys = new Set(plain.map((property) => property.key));
-  return keys.size === plain.length && plain.every(({ key }) => SUB_KEY.test(key)) ? plain : undefined;
+  return keys.size === plain.length && plain.every(({ key }) => isKeyName(key)) ? plain : undefined;
 }
 
 const HARDWARE_ADDRESS = /^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}$/;

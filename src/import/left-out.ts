@@ -1,3 +1,4 @@
+import { isKeyName } from "../desired/model.ts";
 import { allowedKey } from "../gate/allow-list.ts";
 import type { GuestKind } from "../guest/key.ts";
 import type { RawValue } from "../guest/observed.ts";
@@ -28,9 +29,6 @@ const IDENTITY_KEY = "smbios1";
 /** Free text handed to a program's command line, where passwords stand often enough. */
 const COMMAND_LINES: ReadonlySet<string> = new Set(["args", "entrypoint"]);
 
-/** A key that the desired state can hold (desired/schema.ts). */
-const DECLARABLE = /^[a-z][a-z0-9_-]{0,63}$/;
-
 /** True for keys whose values are never written down, in no comment either. */
 export function mayHoldSecrets(kind: GuestKind, key: string): boolean {
   return isSecretKey(key) || COMMAND_LINES.has(key) || !isCatalogued(kind, key);
@@ -42,7 +40,7 @@ export function reasonToLeaveOut(kind: GuestKind, key: string): LeftOutReason | 
   if (mayHoldSecrets(kind, key)) return "may_hold_secrets";
   if (key === IDENTITY_KEY) return "identity";
   if (isVolumeKey(kind, key)) return "holds_data";
-  if (!DECLARABLE.test(key) || allowedKey(kind, key) === undefined) return "not_on_allow_list";
+  if (!isKeyName(key) || allowedKey(kind, key) === undefined) return "not_on_allow_list";
   return undefined;
 }
 

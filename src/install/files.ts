@@ -87,9 +87,14 @@ export function removeFileSteps(tree: Tree, path: string): readonly Step[] {
   return found.kind === "directory" ? [leave(path, "is a directory, none of ours")] : [change("remove", path, "", () => tree.removeFile(path))];
 }
 
-/** Takes directories away that are empty by then, the deepest first. */
-export function removeEmptyStep(tree: Tree, paths: readonly string[]): readonly Step[] {
-  const there = paths.filter((path) => tree.look(path)?.kind === "directory").sort((a, b) => b.length - a.length);
-  if (there.length === 0) return [];
-  return there.map((path) => change("remove", path, "if it is empty", () => tree.removeEmpty(path)));
+/** Takes directories away that are empty once `before` is done, the deepest first; others are nothing to do. */
+export function removeEmptyStep(tree: Tree, paths: readonly string[], before: readonly Step[]): readonly Step[] {
+  const going = new Set(before.filter(({ verb }) => verb === "remove").map(({ what }) => what));
+  const steps: Step[] = [];
+  for (const path of paths.filter((one) => tree.look(one)?.kind === "directory").toSorted((a, b) => b.length - a.length)) {
+    if (!tree.list(path).every((name) => going.has(`${path}/${name}`))) continue;
+    going.add(path);
+    steps.push(change("remove", path, "if it is empty", () => tree.removeEmpty(path)));
+  }
+  return steps;
 }

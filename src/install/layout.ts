@@ -61,7 +61,8 @@ export interface OwnDirectory {
 
 export const OWN_DIRECTORIES: readonly OwnDirectory[] = [
   { path: CONFIG_DIRECTORY, mode: 0o750, owner: "root:steward" },
-  { path: DESIRED_DIRECTORY, mode: 0o750, owner: "root:steward" },
+  // With the setgid bit: what root writes here later belongs to the agent's group, or the agent could not read it.
+  { path: DESIRED_DIRECTORY, mode: 0o2750, owner: "root:steward" },
   { path: STATE_DIRECTORY, mode: 0o700, owner: "steward:steward" },
 ];
 

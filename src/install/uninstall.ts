@@ -25,13 +25,13 @@ export function planUninstall(request: UninstallRequest): Result<InstallPlan> {
   const layout = layoutOf(request.prefix);
   const programFiles = [layout.binary, layout.unit, ...SHELLS.map((shell) => layout.completions[shell]), ...sharedFiles(layout)];
   const files = programFiles.flatMap((path) => removeFileSteps(tree, path));
-  const steps = [
+  const steps: Step[] = [
     ...(isForPackaging ? [] : stopSteps(tree, programs, layout.unit)),
     ...files,
     ...(isForPackaging || !files.some(({ what }) => what === layout.unit) ? [] : reloadSteps(tree, programs)),
     ...(isPurge ? purgeSteps(request) : keptSteps(tree)),
-    ...removeEmptyStep(tree, programDirectories(tree, layout)),
   ];
+  steps.push(...removeEmptyStep(tree, programDirectories(tree, layout), steps));
   const next = isPurge && !isForPackaging ? `In Proxmox a user, its token and roles may be left; they go with:\n${pveumRemovalLines().map((line) => `  ${line}\n`).join("")}` : "";
   return ok({ steps, next, finish: () => {} });
 }
@@ -51,10 +51,11 @@ function purgeSteps({ tree, programs, isForPackaging }: UninstallRequest): reado
   const made = [CONFIG_FILE, `${CONFIG_FILE}.new`, DESIRED_FILE, `${DESIRED_FILE}.new`, TOKEN_FILE, RECORD_FILE];
   const trees = [STATE_DIRECTORY, RUN_DIRECTORY].filter((path) => tree.look(path)?.kind === "directory");
   const hasMadeUser = readRecord(tree).includes(`user ${SERVICE_USER}`) && findUser(tree, SERVICE_USER) !== undefined;
+  const files = made.flatMap((path) => removeFileSteps(tree, path));
   return [
-    ...made.flatMap((path) => removeFileSteps(tree, path)),
+    ...files,
     ...foreignFiles(tree, made).map((path) => leave(path, "is none of what installing made")),
-    ...removeEmptyStep(tree, [DESIRED_DIRECTORY, CONFIG_DIRECTORY]),
+    ...removeEmptyStep(tree, [DESIRED_DIRECTORY, CONFIG_DIRECTORY], files),
     ...trees.map((path) => change("remove", path, "with all that is in it", () => tree.removeTree(path))),
     ...(hasMadeUser && !isForPackaging ? [removeUserStep(programs)] : []),
   ];

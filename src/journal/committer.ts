@@ -1,7 +1,8 @@
 import type { HealthHolder } from "./health.ts";
 import { HEADROOM_BYTES, OUTCOME_RESERVE_BYTES, type JournalLimits } from "./limits.ts";
 import type { SpareFile } from "./reserve.ts";
-import type { SegmentWriter, WriteFailure } from "./segment-writer.ts";
+import type { SegmentWriter, WriteFailure, WriteOutcome } from "./segment-writer.ts";
+import type { Clock } from "../ports/clock.ts";
 import { fail, fault, ok, type Fault, type Result } from "../ports/errors.ts";
 
 /** Records that become durable together or not at all. */
@@ -20,9 +21,9 @@ export interface CommitterParts {
   readonly spare: SpareFile;
   /** Operations that have started and not ended: each may still need room for its outcome. */
   readonly openCount: () => number;
-  /** Called between batches: the segment's turn to be followed by a new one. */
-  readonly afterBatch: () => Promise<void>;
-  readonly monotonic: () => number;
+  /** Called between batches: the segment's turn to be followed by a new one. Undefined: it is not time. */
+  readonly afterBatch: () => Promise<void> | undefined;
+  readonly clock: Clock;
   readonly onSync: (seconds: number) => void;
 }
 
@@ -30,8 +31,21 @@ export interface CommitterParts {
 const FRAME_OVERHEAD_BYTES = 120;
 
 /**
- * Group commit. While one batch is being synced the next one gathers; a lone submission waits for
- * nobody. Waiters are told before the next batch is taken, and the batch is taken when all that they
+ * How long submissions may be committed one after the other without a turn of the event loop,
+ * milliseconds: a disk that answers in place must not keep the process from everything else, and what
+ * comes from many corners of the loop is to share a sync.
+ */
+const TURN_MS_MAX = 2;
+
+const ADMITTED = ok(undefined);
+
+/** What waits for the disk when the disk does not answer at once. */
+type Eventually = void | Promise<void>;
+
+/**
+ * Group commit. A lone submission waits for nobody: it is written and synced on the spot. Others that
+ * come in the same moment gather and share a sync, and while one batch is being synced the next one
+ * gathers. Waiters are told before the next batch is taken, and the batch is taken when all that they
  * do at once has been submitted: taking it sooner splits a steady load into two half-sized cohorts.
  */
 export class Committer {
@@ -41,6 +55,10 @@ export class Committer {
   #queuedRecords = 0;
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  /** A submission was committed in this very moment: whoever comes now comes in company. */
+  #hasCompany = false;
+  /** What syncs that were waited for in place have taken since the last turn of the event loop that is known of. */
+  #turnMs = 0;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -62,21 +80,45 @@ export class Committer {
     this.#writer = writer;
   }
 
-  /** Refuses at once (`journal.queue_full`, or the journal's state), or takes the records and settles later. */
-  submit(submission: Submission): Result<void> {
+  /** May this be submitted now? Else `journal.queue_full`, or what state the journal is in. */
+  admit({ bodies, sizeBytes, isOutcome }: Submission): Result<void> {
     const { health, limits } = this.#parts;
-    const mayWrite = health.state === "healthy" || (health.state === "full" && submission.isOutcome);
+    const mayWrite = health.state === "healthy" || (health.state === "full" && isOutcome);
     if (!mayWrite || this.#writer === undefined) return fail(health.fault());
-    const records = this.#queuedRecords + submission.bodies.length;
-    const bytes = this.#queuedBytes + submission.sizeBytes;
-    if (records > limits.queueRecords || bytes > limits.queueBytes) {
+    if (this.#queuedRecords + bodies.length > limits.queueRecords || this.#queuedBytes + sizeBytes > limits.queueBytes) {
       return fault("journal.queue_full", `${this.#queuedRecords} records wait for the disk, ${limits.queueRecords} may: the disk is too slow or hangs`);
     }
+    return ADMITTED;
+  }
+
+  /** Takes what was admitted just now; on a fast disk it is settled when this returns. */
+  submit(submission: Submission): void {
+    if (this.#running === undefined && !this.#hasCompany && this.#turnMs < TURN_MS_MAX) {
+      this.#running = this.#commitAtOnce(submission);
+      return;
+    }
     this.#queue.push(submission);
-    this.#queuedRecords = records;
-    this.#queuedBytes = bytes;
+    this.#queuedRecords += submission.bodies.length;
+    this.#queuedBytes += submission.sizeBytes;
     this.#running ??= this.#run();
-    return ok(undefined);
+  }
+
+  /** Undefined: it is done. */
+  #commitAtOnce(submission: Submission): Promise<void> | undefined {
+    this.#hasCompany = true;
+    queueMicrotask(this.#endCompany);
+    const committing = this.#commit([submission]) ?? this.#afterBatch();
+    return committing === undefined ? undefined : this.#goOnAfter(committing);
+  }
+
+  readonly #endCompany = (): void => {
+    this.#hasCompany = false;
+  };
+
+  async #goOnAfter(committing: Promise<void>): Promise<void> {
+    await committing;
+    await this.#afterBatch();
+    await this.#run();
   }
 
   /** Resolves when nothing is being written and nothing waits. */
@@ -85,13 +127,24 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    await allSubmitted();
+    await this.#allSubmitted();
     while (this.#queue.length > 0) {
       await this.#commit(this.#takeAll());
-      await allSubmitted();
-      if (this.#parts.health.state === "healthy") await this.#parts.afterBatch();
+      await this.#allSubmitted();
+      await this.#afterBatch();
     }
     this.#running = undefined;
+  }
+
+  #afterBatch(): Promise<void> | undefined {
+    return this.#parts.health.state === "healthy" ? this.#parts.afterBatch() : undefined;
+  }
+
+  /** Resolves when every promise continuation that is ready now has run; with a turn of the event loop only when one is due. */
+  #allSubmitted(): Promise<void> {
+    if (this.#turnMs < TURN_MS_MAX) return new Promise((resolve) => process.nextTick(resolve));
+    this.#turnMs = 0;
+    return this.#parts.clock.sleep(0);
   }
 
   #takeAll(): readonly Submission[] {
@@ -102,7 +155,7 @@ export class Committer {
     return batch;
   }
 
-  async #commit(batch: readonly Submission[]): Promise<void> {
+  #commit(batch: readonly Submission[]): Eventually {
     const writer = this.#writer;
     const { state } = this.#parts.health;
     if (state === "full" && writer !== undefined) return this.#commitOutcomes(writer, batch);
@@ -110,28 +163,39 @@ export class Committer {
     if (state !== "healthy" || writer === undefined) return settleAll(batch, fail(this.#parts.health.fault()));
     const room = this.#reserveRoom(writer, batch);
     if (!room.ok) return this.#becomeFull(writer, batch, room.error);
-    const written = await writer.write(bodiesOf(batch));
+    const written = writer.write(bodiesOf(batch));
+    return written instanceof Promise ? written.then((outcome) => this.#written(writer, batch, outcome)) : this.#written(writer, batch, written);
+  }
+
+  #written(writer: SegmentWriter, batch: readonly Submission[], written: WriteOutcome): Eventually {
     if (written.ok) return this.#sync(writer, batch);
     if (written.failure.isUndone && written.failure.error.code === "file.no_space") return this.#becomeFull(writer, batch, written.failure.error);
     this.#giveUp(batch, written.failure);
   }
 
   #reserveRoom(writer: SegmentWriter, batch: readonly Submission[]): Result<void> {
-    const batchBytes = batch.reduce((sum, { sizeBytes, bodies }) => sum + sizeBytes + bodies.length * FRAME_OVERHEAD_BYTES, 0);
+    let batchBytes = 0;
+    for (const { sizeBytes, bodies } of batch) batchBytes += sizeBytes + bodies.length * FRAME_OVERHEAD_BYTES;
     const outcomeBytes = (this.#parts.openCount() + batch.length) * OUTCOME_RESERVE_BYTES;
     return writer.reserve(batchBytes + outcomeBytes, HEADROOM_BYTES);
   }
 
-  async #sync(writer: SegmentWriter, batch: readonly Submission[]): Promise<void> {
-    const startedAt = this.#parts.monotonic();
-    const synced = await writer.sync();
-    this.#parts.onSync((this.#parts.monotonic() - startedAt) / 1000);
+  #sync(writer: SegmentWriter, batch: readonly Submission[]): Eventually {
+    const startedAt = this.#parts.clock.monotonic();
+    const synced = writer.sync();
+    if (synced instanceof Promise) return synced.then((result) => this.#synced(batch, startedAt, result));
+    this.#turnMs += this.#parts.clock.monotonic() - startedAt;
+    this.#synced(batch, startedAt, synced);
+  }
+
+  #synced(batch: readonly Submission[], startedAt: number, synced: Result<void>): void {
+    this.#parts.onSync((this.#parts.clock.monotonic() - startedAt) / 1000);
     if (synced.ok) return settleAll(batch, synced);
     this.#poison(batch, `the disk failed to sync (${synced.error.message}): what it holds is uncertain until the journal is read again`);
   }
 
   /** Nothing new is taken from now on; what has started may still be recorded, in the space kept for it. */
-  async #becomeFull(writer: SegmentWriter, batch: readonly Submission[], error: Fault): Promise<void> {
+  #becomeFull(writer: SegmentWriter, batch: readonly Submission[], error: Fault): Promise<void> {
     this.#parts.health.set("full", `no space left for the journal (${error.message}): free some space; nothing new starts until then`);
     this.#parts.spare.release();
     return this.#commitOutcomes(writer, batch);
@@ -167,16 +231,10 @@ export class Committer {
 }
 
 function bodiesOf(batch: readonly Submission[]): readonly string[] {
-  return batch.flatMap((submission) => submission.bodies);
+  const [first] = batch;
+  return batch.length === 1 && first !== undefined ? first.bodies : batch.flatMap((submission) => submission.bodies);
 }
 
 function settleAll(batch: readonly Submission[], result: Result<void>): void {
   for (const submission of batch) submission.settle(result);
-}
-
-/** Resolves when every promise continuation that is ready now has run, without a turn of the event loop. */
-function allSubmitted(): Promise<void> {
-  return new Promise((resolve) => {
-    process.nextTick(resolve);
-  });
 }

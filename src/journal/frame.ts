@@ -30,7 +30,7 @@ export const NO_LINK = "0".repeat(HASH_CHARS);
 
 /** Hex SHA-256 over `salt`, a space and `text` (as UTF-8). */
 export function hashText(salt: string, text: string): string {
-  return Bun.CryptoHasher.hash("sha256", `${salt} ${text}`, "hex");
+  return Bun.SHA256.hash(`${salt} ${text}`, "hex");
 }
 
 /** The check part of a hash. */
@@ -64,7 +64,7 @@ function hashLine(salt: string, line: Uint8Array): string {
   text.write(salt, 0, "latin1");
   text[salt.length] = SPACE;
   text.set(line.subarray(CHECK_CHARS + 1), salt.length + 1);
-  return Bun.CryptoHasher.hash("sha256", text, "hex");
+  return Bun.SHA256.hash(text, "hex");
 }
 
 /** Frames that verify under `salt` anywhere in `bytes`, whatever surrounds them: a damaged LF must not hide the frame behind it. */

@@ -7,7 +7,7 @@ import { LiveTable, verdictSlot } from "./live-table.ts";
 import { loadForReading, loadForWriting, NO_HEAD, type Loaded } from "./load.ts";
 import { applyEvent, boundedEvent, holdsKey, plannedOperation } from "./operation.ts";
 import { OperationIds } from "./operation-ids.ts";
-import { asJson, encodeRecord, type JournalRecord, type VerdictRecord } from "./record.ts";
+import { asJson, encodeRecord, type EpochRecord, type JournalRecord, type VerdictRecord } from "./record.ts";
 import { SpareFile } from "./reserve.ts";
 import { segmentNames } from "./segment.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
@@ -79,7 +79,7 @@ class FileJournal implements Journal {
       spare: this.#spare,
       openCount: () => this.#table.openCount,
       afterBatch: () => this.#betweenBatches(),
-      monotonic: () => options.clock.monotonic(),
+      clock: options.clock,
       onSync: onSync ?? (() => undefined),
     });
   }
@@ -153,6 +153,15 @@ class FileJournal implements Journal {
 
   recentOperations(): readonly Operation[] {
     return this.#table.recentOperations();
+  }
+
+  keyHolder(key: string): Operation | undefined {
+    const nowMs = this.#context.clock.now();
+    return [this.#table.keyHolder(key), this.#ahead.keyHolder(key)].find((operation) => operation !== undefined && holdsKey(operation, nowMs));
+  }
+
+  epochs(): readonly EpochRecord[] {
+    return this.#table.epochs();
   }
 
   putFact(namespace: string, key: string, value: FactValue | null): Promise<Result<void>> {
@@ -229,30 +238,43 @@ class FileJournal implements Journal {
   /** The one place that keeps a one-shot operation from running twice. */
   #takenKey({ key }: NewOperation): Fault | undefined {
     if (key === undefined) return undefined;
-    const nowMs = this.#context.clock.now();
-    const holder = [this.#table.keyHolder(key), this.#ahead.keyHolder(key)].find((operation) => operation !== undefined && holdsKey(operation, nowMs));
-    if (holder === undefined) return undefined;
+    const holder = this.keyHolder(key);
+    if (holder === undefined) return this.#keyShortage();
     const until = holder.keyExpiresAt ?? "for ever";
     return { code: "journal.key_used", message: `key "${key}" belongs to operation ${holder.id}, which is ${holder.state}; it cannot be used again until ${until}` };
+  }
+
+  /** Keys are kept for their whole life, so their number is bounded when they are taken. */
+  #keyShortage(): Fault | undefined {
+    const { keys } = this.#context.limits;
+    if (this.#table.keyCount < keys) return undefined;
+    this.#table.forgetExpired(this.#context.clock.now());
+    if (this.#table.keyCount < keys) return undefined;
+    return { code: "journal.queue_full", message: `expected fewer than ${keys} keys of one-shot operations that have not expired, found ${this.#table.keyCount}; give keys a shorter life` };
   }
 
   #append<T>(change: Change, value: T): Promise<Result<T>> {
     if (this.#isClosing) return refuse({ code: "journal.closed", message: "the journal is closed: the agent is stopping" });
     const bodies = change.records.map(encodeRecord);
-    const sizes = bodies.map((body) => Buffer.byteLength(body));
     const { recordBytes } = this.#context.limits;
-    const largest = Math.max(...sizes);
-    if (largest > recordBytes) return refuse({ code: "journal.too_large", message: `a journal record of ${largest} bytes; at most ${recordBytes} are allowed` });
+    let sizeBytes = 0;
+    for (const body of bodies) {
+      const bodyBytes = Buffer.byteLength(body);
+      if (bodyBytes > recordBytes) return refuse({ code: "journal.too_large", message: `a journal record of ${bodyBytes} bytes; at most ${recordBytes} are allowed` });
+      sizeBytes += bodyBytes;
+    }
     return new Promise((resolve) => {
       const settle = (result: Result<void>): void => {
         this.#ahead.remove(change);
         if (result.ok) this.#take(change);
         resolve(result.ok ? ok(value) : result);
       };
-      const sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
-      const accepted = this.#committer.submit({ bodies, sizeBytes, isOutcome: change.isOutcome, settle });
-      if (accepted.ok) this.#ahead.add(change);
-      else resolve(accepted);
+      const submission = { bodies, sizeBytes, isOutcome: change.isOutcome, settle };
+      const admitted = this.#committer.admit(submission);
+      if (!admitted.ok) return resolve(admitted);
+      // Before it is submitted: a fast disk has settled it when `submit` returns.
+      this.#ahead.add(change);
+      this.#committer.submit(submission);
     });
   }
 
@@ -351,8 +373,13 @@ class FileJournal implements Journal {
     this.#committer.use(undefined);
     const found = this.#takeDirectory();
     if (found === undefined) await this.#load();
-    else this.#setTrouble("code" in found ? { state: "unwritable", message: found.message } : found);
+    else this.#setTrouble({ state: this.#stateWhileUnread(state) ?? ("code" in found ? "unwritable" : found.state), message: found.message });
     return this.health();
+  }
+
+  /** What a journal that was never read may hold is as unknown as before, whatever keeps it from being opened now. */
+  #stateWhileUnread(state: JournalHealth["state"]): "poisoned" | undefined {
+    return state === "poisoned" && !this.#hasWritten ? "poisoned" : undefined;
   }
 
   async #compact(): Promise<Result<Compaction>> {
@@ -370,18 +397,23 @@ class FileJournal implements Journal {
 
   #submitNothing(): Promise<Result<void>> {
     return new Promise((settle) => {
-      const taken = this.#committer.submit({ bodies: [], sizeBytes: 0, isOutcome: false, settle });
-      if (!taken.ok) settle(taken);
+      const nothing = { bodies: [], sizeBytes: 0, isOutcome: false, settle };
+      const admitted = this.#committer.admit(nothing);
+      if (admitted.ok) this.#committer.submit(nothing);
+      else settle(admitted);
     });
   }
 
-  async #betweenBatches(): Promise<void> {
+  #betweenBatches(): Promise<void> | undefined {
     const onCompacted = this.#onCompacted;
     this.#onCompacted = undefined;
     const { writer } = this.#committer;
     // A checkpoint as large as what follows it: rewriting the live state stays cheap however large it is.
     const isDue = writer !== undefined && writer.appendedBytes >= Math.max(this.#rotateAtBytes, writer.checkpointBytes);
-    if (writer === undefined || !(isDue || onCompacted !== undefined)) return;
+    return writer === undefined || !(isDue || onCompacted !== undefined) ? undefined : this.#rotateFor(writer, onCompacted);
+  }
+
+  async #rotateFor(writer: SegmentWriter, onCompacted: ((result: Result<Compaction>) => void) | undefined): Promise<void> {
     const before = this.#segments();
     const rotated = await this.#rotate(writer);
     onCompacted?.(rotated.ok ? ok(this.#compactionInto(before, rotated.value)) : rotated);

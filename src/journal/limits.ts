@@ -13,6 +13,8 @@ export interface JournalLimits {
   readonly queueBytes: number;
   /** Settled operations kept for status pages. */
   readonly recentOperations: number;
+  /** Keys of one-shot operations that have not expired: every one of them is in memory and in each checkpoint. */
+  readonly keys: number;
   /** Verdicts remembered, to write a record on change only; the least recent is forgotten first. */
   readonly verdicts: number;
   /** A spare file of this size is given up when the disk is full, so that outcomes can be written. */
@@ -31,6 +33,7 @@ export const DEFAULT_LIMITS: JournalLimits = {
   queueRecords: 65_536,
   queueBytes: 32 * MIB,
   recentOperations: 256,
+  keys: 10_000,
   verdicts: 20_000,
   reserveBytes: 256 * KIB,
 };

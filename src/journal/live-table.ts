@@ -81,6 +81,11 @@ export class LiveTable {
     return this.#keyHolders.get(key);
   }
 
+  /** Operations that are kept for their key, those that have expired but were not forgotten yet included. */
+  get keyCount(): number {
+    return this.#keyHolders.size;
+  }
+
   facts(namespace: string): ReadonlyMap<string, FactValue> {
     return this.#facts.get(namespace) ?? new Map<string, FactValue>();
   }
@@ -92,6 +97,11 @@ export class LiveTable {
   /** The newest "repaired" epoch names the newest torn file that was accounted for. */
   epoch(reason: EpochReason): EpochRecord | undefined {
     return this.#epochs.get(reason);
+  }
+
+  /** The newest of each reason. */
+  epochs(): readonly EpochRecord[] {
+    return [...this.#epochs.values()];
   }
 
   /** The live state as records, without what expired before `nowMs`. */

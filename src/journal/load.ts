@@ -9,6 +9,7 @@ import { segmentNames, TEMPORARY_SUFFIX, TORN_MARK, type SegmentHeader } from ".
 import { SegmentWriter } from "./segment-writer.ts";
 import { startSegment } from "./start-segment.ts";
 import type { JournalHead } from "./types.ts";
+import type { ErrorCode, Fault } from "../ports/errors.ts";
 import type { OpenFile } from "../ports/file-system.ts";
 
 /**
@@ -37,27 +38,41 @@ export const NO_HEAD: JournalHead = { segment: "", sequence: 0, hash: NO_LINK };
 export async function loadForWriting(context: JournalContext, floor?: JournalHead): Promise<Loaded> {
   const { fileSystem, directory } = context;
   const listed = fileSystem.list(directory);
-  if (!listed.ok) return empty(context, troubleOf(listed.error));
+  if (!listed.ok) return empty(context, blindness(listed.error, floor) ?? troubleOf(listed.error));
   for (const name of listed.value) {
     if (name.endsWith(TEMPORARY_SUFFIX)) fileSystem.remove(`${directory}/${name}`);
   }
   const last = segmentNames(listed.value).at(-1);
   if (last === undefined) return begin(context, floor);
   const opened = await openLast(context, last);
-  if ("state" in opened) return loadForReading(context, opened);
+  if ("state" in opened) return loadForReading(context, opened, floor);
   const loaded = await settle(context, opened.file, opened.scan, listed.value, floor);
   if (loaded.writer === undefined || loaded.writer.name !== last) opened.file.close();
   return loaded;
 }
 
 /** Loads what can be read, for a journal that cannot be written now: a pause must still count. */
-export function loadForReading(context: JournalContext, trouble: Trouble): Loaded {
+export function loadForReading(context: JournalContext, trouble: Trouble, floor?: JournalHead): Loaded {
   const listed = context.fileSystem.list(context.directory);
   const last = listed.ok ? segmentNames(listed.value).at(-1) : undefined;
   const bytes = last === undefined ? undefined : context.fileSystem.readFile(`${context.directory}/${last}`);
-  if (last === undefined || bytes === undefined || !bytes.ok) return empty(context, trouble);
+  const unread = listed.ok ? bytes : listed;
+  if (unread?.ok === false) return empty(context, blindness(unread.error, floor) ?? trouble);
+  if (last === undefined || bytes?.ok !== true) return empty(context, trouble);
   const scan = scanSegment(last, bytes.value);
   return { ...empty(context, scan.outcome === "corrupt" ? corruption(scan) : trouble), table: tableOf(context, scan.frames), head: headOf(scan) };
+}
+
+/** A file system that is read-only can be read, and says so of writes. */
+const SAYS_NOTHING_IS_THERE: ReadonlySet<ErrorCode> = new Set(["file.not_found", "file.not_directory", "file.read_only"]);
+
+/**
+ * A journal that is there and cannot be read may hold pauses and acts under way: nothing new starts before
+ * they are known. Not for one that this process has read before, nor for one that is not there.
+ */
+function blindness(error: Fault, floor: JournalHead | undefined): Trouble | undefined {
+  if (floor !== undefined || SAYS_NOTHING_IS_THERE.has(error.code)) return undefined;
+  return { state: "poisoned", message: `the journal is there and cannot be read: ${error.message}. What is paused or under way is not known, so nothing new starts` };
 }
 
 function empty(context: JournalContext, trouble: Trouble): Loaded {

@@ -24,6 +24,8 @@ interface End {
   readonly sizeBytes: number;
 }
 
+const WRITTEN: WriteOutcome = { ok: true };
+
 /**
  * The segment that is written to. Knows the chain's end as written and as synced. One batch at a
  * time: `write`, then `sync`, before the next one.
@@ -35,7 +37,8 @@ export class SegmentWriter {
   readonly #file: OpenFile;
   readonly #salt: string;
   #written: End;
-  #synced: End;
+  #syncedBytes: number;
+  #head: JournalHead;
   #allocatedBytes = 0;
   #canAllocate = true;
   /** A write that was taken back must be gone from the disk too before another takes its place. */
@@ -46,7 +49,8 @@ export class SegmentWriter {
     this.#file = file;
     this.#salt = salt;
     this.#written = end;
-    this.#synced = end;
+    this.#syncedBytes = end.sizeBytes;
+    this.#head = { segment: name, sequence: end.sequence, hash: end.hash };
     this.#checkpointBytes = checkpointBytes;
   }
 
@@ -79,11 +83,11 @@ export class SegmentWriter {
 
   /** The end of what is durable. */
   get head(): JournalHead {
-    return { segment: this.name, sequence: this.#synced.sequence, hash: this.#synced.hash };
+    return this.#head;
   }
 
   get appendedBytes(): number {
-    return this.#synced.sizeBytes - this.#checkpointBytes;
+    return this.#syncedBytes - this.#checkpointBytes;
   }
 
   get checkpointBytes(): number {
@@ -91,7 +95,7 @@ export class SegmentWriter {
   }
 
   get sizeBytes(): number {
-    return this.#synced.sizeBytes;
+    return this.#syncedBytes;
   }
 
   /**
@@ -119,19 +123,25 @@ export class SegmentWriter {
     return { ...error, message: error.message.replaceAll(`${this.name}${TEMPORARY_SUFFIX}`, this.name) };
   }
 
-  /** Writes one batch; a failed or short write is taken back, once. */
-  async write(bodies: readonly string[]): Promise<WriteOutcome> {
+  /** Writes one batch; a failed or short write is taken back, once. A promise only after one was. */
+  write(bodies: readonly string[]): WriteOutcome | Promise<WriteOutcome> {
+    return this.#mustSyncFirst ? this.#writeAfterSync(bodies) : this.#write(bodies);
+  }
+
+  async #writeAfterSync(bodies: readonly string[]): Promise<WriteOutcome> {
+    const synced = await this.#file.dataSync();
+    if (!synced.ok) return { ok: false, failure: { error: this.#named(synced.error), isUndone: false } };
+    this.#mustSyncFirst = false;
+    return this.#write(bodies);
+  }
+
+  #write(bodies: readonly string[]): WriteOutcome {
     const before = this.#written;
-    if (this.#mustSyncFirst) {
-      const synced = await this.#file.dataSync();
-      if (!synced.ok) return { ok: false, failure: { error: this.#named(synced.error), isUndone: false } };
-      this.#mustSyncFirst = false;
-    }
     const batch = encodeBatch(this.#salt, before, bodies);
     const written = this.#file.write(batch.bytes);
     if (written.ok) {
       this.#written = batch.end;
-      return { ok: true };
+      return WRITTEN;
     }
     const undone = this.#file.truncate(before.sizeBytes);
     this.#mustSyncFirst = true;
@@ -140,12 +150,17 @@ export class SegmentWriter {
     return { ok: false, failure: { error: this.#named(written.error), isUndone: undone.ok } };
   }
 
-  /** Makes what was written durable. After a failure nothing may be written here any more. */
-  async sync(): Promise<Result<void>> {
+  /** Makes what was written durable; a promise when the disk takes its time. After a failure nothing may be written here any more. */
+  sync(): Result<void> | Promise<Result<void>> {
     const end = this.#written;
-    const synced = await this.#file.dataSync();
+    const synced = this.#file.dataSync();
+    return synced instanceof Promise ? synced.then((result) => this.#noteSynced(end, result)) : this.#noteSynced(end, synced);
+  }
+
+  #noteSynced(end: End, synced: Result<void>): Result<void> {
     if (!synced.ok) return fail(this.#named(synced.error));
-    this.#synced = end;
+    this.#syncedBytes = end.sizeBytes;
+    this.#head = { segment: this.name, sequence: end.sequence, hash: end.hash };
     return synced;
   }
 

@@ -123,6 +123,10 @@ export interface Journal {
   openOperations(): readonly Operation[];
   /** Recent operations that are settled, newest last, bounded. */
   recentOperations(): readonly Operation[];
+  /** The operation that keeps this key from being used now; undefined when it may be used. */
+  keyHolder(key: string): Operation | undefined;
+  /** When something decided before may have been forgotten, and how: the newest of each reason (record.ts). */
+  epochs(): readonly { readonly at: string; readonly reason: string; readonly detail: string }[];
 
   /** Latest wins; `null` forgets. Survives compaction. */
   putFact(namespace: string, key: string, value: FactValue | null): Promise<Result<void>>;

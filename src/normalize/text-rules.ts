@@ -91,12 +91,12 @@ export const IP_ADDRESS_OR_NAME: ValueRule = {
 export const IPV4_ADDRESS: ValueRule = addressRule(IPV4, "an IPv4 address");
 export const IPV6_ADDRESS: ValueRule = addressRule(IPV6, "an IPv6 address");
 
-/** An IPv4 network address in CIDR notation or one of `words`. */
+/** An IPv4 network address in CIDR notation, of 8 bits at least as in Proxmox, or one of `words`. */
 export function ipv4Config(...words: readonly string[]): ValueRule {
-  return addressRule(`${[...words, `${IPV4}/(?:3[0-2]|[12]?\\d)`].join("|")}`, `${words.join(", ")} or an IPv4 address with prefix length`);
+  return addressRule(`${[...words, `${IPV4}/(?:3[0-2]|[12]\\d|[89])`].join("|")}`, `${words.join(", ")} or an IPv4 address with prefix length`);
 }
 
-/** An IPv6 network address in CIDR notation or one of `words`. */
+/** An IPv6 network address in CIDR notation, of 8 bits at least as in Proxmox, or one of `words`. */
 export function ipv6Config(...words: readonly string[]): ValueRule {
-  return addressRule(`${[...words, `${IPV6}/(?:12[0-8]|1[01]\\d|\\d{1,2})`].join("|")}`, `${words.join(", ")} or an IPv6 address with prefix length`);
+  return addressRule(`${[...words, `${IPV6}/(?:12[0-8]|1[01]\\d|[1-9]\\d|[89])`].join("|")}`, `${words.join(", ")} or an IPv6 address with prefix length`);
 }

@@ -65,14 +65,24 @@ const OTHER_NAMES: Readonly<Record<string, string>> = { cpus: "cores", disk: "sc
 
 /** Keys that Proxmox writes itself and that its API does not take. */
 const SERVER_OWNED: ReadonlySet<string> = new Set([
-  "digest", "lxc", "meta", "parent", "pending", "runningcpu", "runningmachine", "running-nets-host-mtu", "snapshots", "snapstate", "snaptime", "vmstate",
+  "digest", "meta", "parent", "pending", "runningcpu", "runningmachine", "running-nets-host-mtu", "snapshots", "snapstate", "snaptime", "vmstate",
 ]);
+
+/** `lxc.apparmor.profile` and its like, or `lxc` as Proxmox lists them: no request sets them, and where a guest is read they are not told (docs/proxmox.md row 80). */
+const RAW_LINE = /^lxc(?:\.|$)/;
+const RAW_LINE_ADVICE = "raw lxc lines cannot be set over Proxmox's API; keep them in /etc/pve/lxc/VMID.conf on the host, where the agent leaves them alone, and remove this";
 
 /** A guest's own fields: a level of indentation too much puts them among Proxmox's keys. */
 const GUEST_FIELDS: ReadonlySet<string> = new Set(["config", "kind", "mode", "state", "vmid"]);
 
-/** What a name that cannot be a key at all (`Net0`, `net[0]`) was probably meant to be; undefined when nothing is close. */
-export function keyMeantBy(name: string): string | undefined {
+/** What to do about a name that cannot be a key at all (`lxc.idmap`, `Net0`, `net[0]`); empty when nothing is close. */
+export function adviceForName(name: string): string {
+  if (RAW_LINE.test(name)) return RAW_LINE_ADVICE;
+  const meant = keyMeantBy(name);
+  return meant === undefined ? "" : `did you mean \`${meant}\`?`;
+}
+
+function keyMeantBy(name: string): string | undefined {
   const plain = name.toLowerCase().replace(/\[n?\]$/, "0").replace(/\[(\d{1,3})\]$/, "$1");
   const number = /\d+$/.exec(plain)?.[0] ?? "0";
   const names = new Set(GUEST_KINDS.flatMap((kind) => keyNames(kind, number)));
@@ -85,6 +95,7 @@ function unknownKey(kind: GuestKind, key: string): ConfigProblem {
 }
 
 function adviceFor(kind: GuestKind, key: string): string {
+  if (RAW_LINE.test(key)) return RAW_LINE_ADVICE;
   if (SERVER_OWNED.has(key)) return "Proxmox writes it itself; remove it";
   if (GUEST_FIELDS.has(key)) return `\`${key}\` stands beside \`config\`, not in it; indent it less`;
   const [, stem = key, number = ""] = /^(.*?)(\d*)$/.exec(key) ?? [];

@@ -122,6 +122,11 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   "(/dev/[^,]+|socket)": "a path under /dev, or socket",
   "[acdn]{1,4}": "`order=` and devices such as order=scsi0;net0, or letters of c (disk), d (CD drive) and n (network)",
   "(ide|sata|scsi|virtio)\\d+": "a disk such as scsi0",
+  "(?:ide|sata|scsi|virtio|unused|net|usb|hostpci)\\d+": "devices such as scsi0;net0",
+  "(?:(?:(discard|lazytime|noatime|nodev|noexec|nosuid))(;(?:(discard|lazytime|noatime|nodev|noexec|nosuid)))*)": "some of discard, lazytime, noatime, nodev, noexec, nosuid",
+  "(?:\\d+(?:-\\d+)?(?:;\\d+(?:-\\d+)?)*)": "numbers and ranges such as 2;5-7",
+  "(?:\\d+(?:;\\d+)*)": "numbers such as 2;5",
+  "[a-zA-Z0-9]{1,12}": "1 to 12 letters or digits",
   "0[0-7]{3}": "a file mode such as 0660",
   "(pc|pc(-i440fx)?-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|q35|pc-q35-\\d+(\\.\\d+)+(\\+pve\\d+)?(\\.pxe)?|virt(?:-\\d+(\\.\\d+)+)?(\\+pve\\d+)?)": "pc, q35 or virt, or one of them with its version such as pc-q35-9.2 or pc-i440fx-9.2+pve1",
   "(?:(?:(?:(?:(0x)?([0-9A-Fa-f]{4}):(0x)?([0-9A-Fa-f]{4})))|(?:(?:(\\d+)\\-(\\d+(\\.\\d+)*)))|[Ss][Pp][Ii][Cc][Ee]))": "a device such as 046d:c52b, a port such as 1-2.3, or spice",
@@ -161,8 +166,9 @@ function checkMap(subParameters: SubParameters, map: DeclaredMap): readonly Valu
 function checkMapEntry(subParameters: SubParameters, name: string, value: DeclaredMap[string]): ValueProblem | undefined {
   const sub = subParameterOf(subParameters, name);
   if (sub === undefined) return unknownSubKey(subParameters, name);
+  if (value === null) return undefined;
   // A list is joined by normalize/ where the sub-key has one.
-  return value === null || typeof value === "object" ? undefined : checkSubValue(name, sub, value);
+  return typeof value === "object" ? checkSubList(name, sub, value.map(String)) : checkSubValue(name, sub, value);
 }
 
 /** Reads "value,key=value" as Proxmox reads it (docs/proxmox.md row 6). */
@@ -207,12 +213,21 @@ function subParameterOf(subParameters: SubParameters, name: string): SubParamete
   return named?.alias === undefined ? named : subParameters[named.alias];
 }
 
-/** Lists within a property string, whose items a declaration may separate in other ways than Proxmox prints them. */
+/** Lists within a property string, whose items a declaration may separate in other ways than Proxmox prints them (docs/proxmox.md row 7). */
 const SUB_LISTS: ReadonlySet<string> = new Set(["cpus", "flags", "hostnodes", "mount", "mountoptions", "order", "trunks"]);
 
 function checkSubValue(name: string, sub: SubParameter, value: DeclaredScalar): ValueProblem | undefined {
-  const problem = sub.type === "string" && SUB_LISTS.has(name) ? undefined : checkScalar(sub, value);
+  if (sub.type === "string" && SUB_LISTS.has(name)) return checkSubList(name, sub, String(value).split(/[,;\s]+/));
+  const problem = checkScalar(sub, value);
   return problem === undefined ? undefined : { ...problem, subKey: name };
+}
+
+/** The schema's pattern of a list is one of its items', too. */
+function checkSubList(name: string, sub: SubParameter, items: readonly string[]): ValueProblem | undefined {
+  const { pattern } = sub;
+  if (pattern === undefined || !SUB_LISTS.has(name)) return undefined;
+  const item = items.map((each) => each.trim()).find((each) => each !== "" && !patternOf(pattern).test(each));
+  return item === undefined ? undefined : { ...wrong(sub, item), subKey: name };
 }
 
 function unknownSubKey(subParameters: SubParameters, name: string): ValueProblem {

@@ -8,10 +8,12 @@ import type { SubParameters } from "./types.ts";
 const TEXT = { type: "string" } as const;
 const FLAG = { type: "boolean" } as const;
 const WHOLE = { type: "integer" } as const;
+/** One item: the list's separators are normalize/'s. */
+const BOOT_DEVICE = "(?:ide|sata|scsi|virtio|unused|net|usb|hostpci)\\d+";
 const HEX_ID = { type: "string", pattern: "(?:0x)?[0-9a-fA-F]{4}" } as const;
 
 export const NAMED_FORMATS: Readonly<Record<string, SubParameters>> = {
-  "pve-qm-boot": { legacy: { ...TEXT, isDefaultKey: true, pattern: "[acdn]{1,4}" }, order: TEXT },
+  "pve-qm-boot": { legacy: { ...TEXT, isDefaultKey: true, pattern: "[acdn]{1,4}" }, order: { ...TEXT, pattern: BOOT_DEVICE } },
   "pve-qm-cicustom": { meta: TEXT, network: TEXT, user: TEXT, vendor: TEXT },
   "pve-qm-ipconfig": {
     gw: { ...TEXT, format: "ipv4" },
@@ -51,7 +53,7 @@ export const NAMED_FORMATS: Readonly<Record<string, SubParameters>> = {
     cputype: { ...TEXT, isDefaultKey: true },
     flags: TEXT,
     hidden: FLAG,
-    "hv-vendor-id": TEXT,
+    "hv-vendor-id": { ...TEXT, pattern: "[a-zA-Z0-9]{1,12}" },
     level: WHOLE,
     "guest-phys-bits": { type: "integer", minimum: 32, maximum: 64 },
     "phys-bits": { ...TEXT, pattern: "(?:host|[0-9]{1,2})" },
@@ -70,11 +72,19 @@ export interface ScalarFormat {
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 const IPV6 = /^(?=.*:)[0-9a-f:]+(?:\d+\.\d+\.\d+\.\d+)?(?:%\w+)?$/i;
+/** Only a link-local address may name its interface, and only in a container's (docs/proxmox.md row 73). */
+const LINK_LOCAL = /^(fe80:[^%]+)%[a-z][a-z0-9_]{1,20}(?:[:.]\d+)?$/i;
 const DNS_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
 const DNS_NAME = new RegExp(`^(?:${DNS_LABEL}\\.)*${DNS_LABEL}$`);
 const UNICAST_ADDRESS = /^[0-9a-f][02468ace](?::[0-9a-f]{2}){5}$/i;
+/** As Proxmox checks it: an address whose prefix is shorter is a mistake (docs/proxmox.md row 71). */
+const NETWORK_BITS_MIN = 8;
 const IPV4_BITS_MAX = 32;
 const IPV6_BITS_MAX = 128;
+
+function isIp(text: string): boolean {
+  return IPV4.test(text) || IPV6.test(text);
+}
 
 function matching(pattern: RegExp, expected: string): ScalarFormat {
   return { expected, accepts: (text) => pattern.test(text) };
@@ -82,7 +92,7 @@ function matching(pattern: RegExp, expected: string): ScalarFormat {
 
 function isNetwork(text: string, address: RegExp, bitsMax: number): boolean {
   const [host = "", bits = "", ...rest] = text.split("/");
-  return rest.length === 0 && address.test(host) && /^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= bitsMax;
+  return rest.length === 0 && address.test(host) && /^\d{1,3}$/.test(bits) && Number(bits) >= NETWORK_BITS_MIN && Number(bits) <= bitsMax;
 }
 
 // normalize/ reads them all for 0 and 1.
@@ -97,7 +107,8 @@ function each(accepts: (item: string) => boolean): (text: string) => boolean {
 export const SCALAR_FORMATS: Readonly<Record<string, ScalarFormat>> = {
   "dns-name": matching(DNS_NAME, "a DNS name: letters, digits, `-` and `.`"),
   "dns-name-list": { expected: "DNS names", accepts: each((item) => DNS_NAME.test(item)) },
-  "address-list": { expected: "addresses or DNS names", accepts: each((item) => IPV4.test(item) || IPV6.test(item) || DNS_NAME.test(item)) },
+  "address-list": { expected: "addresses or DNS names", accepts: each((item) => isIp(item) || DNS_NAME.test(item)) },
+  "lxc-ip-with-ll-iface-list": { expected: "IP addresses such as 192.0.2.53, or fe80::1%eth0", accepts: each((item) => isIp(item.replace(LINK_LOCAL, "$1"))) },
   "mac-addr": matching(UNICAST_ADDRESS, "a unicast hardware address such as BC:24:11:2A:00:01"),
   "disk-size": matching(/^\d+(?:\.\d+)?[KMGT]?$/, "a size such as 32G"),
   ipv4: matching(IPV4, "an IPv4 address"),

@@ -25,8 +25,9 @@ function holdsOfEverything(observed: ObservedGuest, situation: GuestSituation): 
   return [
     hold("Paused", "all", situation.pausedReason, (reason) => `${reason === "" ? "paused by an operator" : reason}; "agent resume" lets it go on`),
     hold("ActUnsettled", "all", situation.isActUnsettled, (act) => `an earlier act is not settled: ${act}`),
+    hold("NoQuorum", "all", situation.hasNoQuorum === true ? "" : undefined, () => "the cluster has no quorum, so Proxmox takes no changes until it has"),
     hold("Locked", "all", observed.lock, (lock) =>
-      `locked by Proxmox (${lock}) until that is done; if nothing is running any more, "${commandOf(observed)} unlock ${observed.vmid}" removes a stale lock`),
+      `locked by Proxmox (${lock}${situation.foreignTask === undefined ? "" : `; running: ${situation.foreignTask}`}) until that is done; if nothing is running any more, "${commandOf(observed)} unlock ${observed.vmid}" removes a stale lock`),
   ];
 }
 

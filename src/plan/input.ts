@@ -14,6 +14,8 @@ export interface GuestSituation {
   readonly pausedReason?: string | undefined;
   /** An act of ours on this guest that runs or whose outcome is unknown. */
   readonly isActUnsettled?: string | undefined;
+  /** The cluster has no quorum: Proxmox would refuse every write and every start. */
+  readonly hasNoQuorum?: boolean | undefined;
   /** A running task of somebody else on this guest. */
   readonly foreignTask?: string | undefined;
   /** A running startall, stopall, suspendall or migrateall on this node. */

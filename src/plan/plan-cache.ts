@@ -108,16 +108,16 @@ function isSameHaStatus(left: HaStatus | undefined, right: HaStatus | undefined)
   return left === right || (left?.isManaged === right?.isManaged && left?.state === right?.state);
 }
 
+/** A field of the situation that is forgotten here would leave a stale plan in force: the compiler asks for each. */
+const SITUATION_FIELDS: Readonly<Record<keyof GuestSituation, true>> = {
+  pausedReason: true, isActUnsettled: true, hasNoQuorum: true, foreignTask: true, bulkTask: true, mustWaitForOrder: true, shutdownFailed: true,
+};
+
 function isSameSituation(left: GuestSituation, right: GuestSituation): boolean {
-  return (
-    left === right ||
-    (left.pausedReason === right.pausedReason &&
-      left.isActUnsettled === right.isActUnsettled &&
-      left.foreignTask === right.foreignTask &&
-      left.bulkTask === right.bulkTask &&
-      left.mustWaitForOrder === right.mustWaitForOrder &&
-      left.shutdownFailed === right.shutdownFailed)
-  );
+  if (left === right) return true;
+  let field: keyof GuestSituation;
+  for (field in SITUATION_FIELDS) if (left[field] !== right[field]) return false;
+  return true;
 }
 
 function areSameFacts(left: PlanFacts, right: PlanFacts): boolean {

@@ -9,6 +9,8 @@ import type { Action, Deferred, DrivePendingField, FieldChange, GuestPlan, Pendi
 
 /** Longest value shown, in characters: a usual NIC or disk is whole. `-o json` has all of them whole. */
 const VALUE_LENGTH_MAX = 80;
+/** Longest guest name shown, in characters: one long name would indent every line of every other guest. */
+const NAME_LENGTH_MAX = 32;
 /** How much of what two long values have in common is shown before the place where they part. */
 const COMMON_LENGTH_SHOWN = 12;
 const ABSENT = "(absent)";
@@ -45,7 +47,13 @@ export function renderPlan(plan: HostPlan, style: PlanStyle): string {
 
 function labelOf(plan: GuestPlan): string {
   const key = formatGuestKey(plan.guest);
-  return plan.name === undefined || plan.name === "" ? key : `${key} ${shorten(escapeText(plan.name))}`;
+  return plan.name === undefined || plan.name === "" ? key : `${key} ${clipName(escapeText(plan.name))}`;
+}
+
+/** The label is in front of every line of its guest, and as wide for all guests. */
+function clipName(name: string): string {
+  const characters = Array.from(name);
+  return characters.length <= NAME_LENGTH_MAX ? name : `${characters.slice(0, NAME_LENGTH_MAX - 1).join("")}…`;
 }
 
 function linesOf(plan: GuestPlan, style: PlanStyle): readonly Line[] {
@@ -87,6 +95,7 @@ function actionLines(action: Action, style: PlanStyle, note: string): readonly L
       return action.changes.map((change) => changeLine(change, style, note));
     case "start":
     case "shutdown":
+    case "reboot":
       return [lineOf(">", action.type, escapeText(action.reason), noteOf(note), style.power)];
     default:
       return unreachable(action);

@@ -32,8 +32,9 @@ export type Action =
       readonly changes: readonly FieldChange[];
     }
   | { readonly type: "start"; readonly guest: GuestKey; readonly reason: string }
-  | { readonly type: "shutdown"; readonly guest: GuestKey; readonly reason: string };
-
+  | { readonly type: "shutdown"; readonly guest: GuestKey; readonly reason: string }
+  /** Of a VM, when a person asks for it by `agent restart`; no plan has one. */
+  | { readonly type: "reboot"; readonly guest: GuestKey & { readonly kind: "qemu" }; readonly reason: string };
 
 /** Why something declared is not done by itself. */
 export const DEFERRED_REASONS = [
@@ -65,7 +66,7 @@ export interface Deferred {
 
 /** Why a guest takes no act (of some sort) right now. */
 export const HOLD_REASONS = [
-  "Locked", "Template", "HaManaged", "Paused", "GuestPaused", "ForeignTask", "BulkTask", "WaitingForOrder", "ActUnsettled",
+  "Locked", "Template", "HaManaged", "Paused", "GuestPaused", "ForeignTask", "BulkTask", "WaitingForOrder", "ActUnsettled", "NoQuorum",
 ] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 

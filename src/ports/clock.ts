@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds since an arbitrary start; never goes back. For durations and deadlines. */
   monotonic(): number;
-  /** Resolves after `durationMs`, or at once when `signal` aborts (it never rejects). */
+  /** Resolves after `durationMs` (0: after a turn of the event loop), or at once when `signal` aborts (it never rejects). */
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
   /** Calls `callback` once after `delayMs`; the returned function cancels it. */
   schedule(delayMs: number, callback: () => void): () => void;

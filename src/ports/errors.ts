@@ -54,6 +54,7 @@ export const ERROR_CODES = [
   "journal.key_used",
   // runtime/ (file system)
   "file.not_found",
+  "file.not_directory",
   "file.exists",
   "file.denied",
   "file.no_space",
@@ -63,6 +64,7 @@ export const ERROR_CODES = [
   "file.other",
   // reconcile/, control/, commands/
   "reconcile.not_ready",
+  "reconcile.held",
   "control.unreachable",
   "control.refused",
   "server.port_taken",

@@ -36,8 +36,11 @@ export interface FileSystem {
 export interface OpenFile {
   /** Writes all of `bytes` or fails; on failure `writtenBytes` in the cause says how much got there. */
   write(bytes: Uint8Array): Result<void>;
-  /** fdatasync; resolves when the disk has answered. Never retried on the same descriptor after a failure. */
-  dataSync(): Promise<Result<void>>;
+  /**
+   * fdatasync. The answer itself when the disk gave it within a moment, else a promise of it: a disk that is
+   * slow or hangs stops nobody. Never retried on the same descriptor after a failure.
+   */
+  dataSync(): Result<void> | Promise<Result<void>>;
   truncate(sizeBytes: number): Result<void>;
   /** Reads up to `sizeBytes` at `offset`; shorter only at the end of the file. */
   read(offset: number, sizeBytes: number): Result<Uint8Array>;

@@ -110,7 +110,9 @@ export type MutatingRequest =
     }
   | { readonly type: "start"; readonly guest: GuestKey }
   /** Without `timeoutSeconds` Proxmox takes the guest's own `startup` down= time, else 60 s. */
-  | { readonly type: "shutdown"; readonly guest: GuestKey; readonly timeoutSeconds?: number };
+  | { readonly type: "shutdown"; readonly guest: GuestKey; readonly timeoutSeconds?: number }
+  /** A VM's shutdown, after which the host itself starts it again; one that does not shut down in time runs on. */
+  | { readonly type: "reboot"; readonly guest: GuestKey & { readonly kind: "qemu" }; readonly timeoutSeconds: number };
 
 /** Both answers of a mutation are accepted: a UPID to wait for, or null for done. */
 export interface MutationAnswer {

@@ -19,9 +19,9 @@ import type {
 import type { Random } from "../ports/random.ts";
 import { classifyAnswer, isSuccess } from "./classify.ts";
 import { driveChanges, DriveMemory } from "./cloud-init-drive.ts";
-import { guestStatus, listEntry, taskRecord } from "./decode.ts";
+import { decodeList, guestStatus, taskRecord, unreadableEntry, type DecodedList } from "./decode.ts";
 import { guestPath, nodePath, type Parameters } from "./encode.ts";
-import { describeRequest, type ApiRequest } from "./exchange.ts";
+import { describeRequest, type ApiRequest, type Exchange } from "./exchange.ts";
 import { cleanText, unexpectedAnswerFault } from "./faults.ts";
 import { buildGuestConfig } from "./guest-config.ts";
 import { haResourceOf } from "./host-formats.ts";
@@ -58,6 +58,8 @@ export interface ProxmoxClientOptions {
   readonly onRequest?: (measure: RequestMeasure) => void;
   /** The agent's own version, for the User-Agent header. */
   readonly version: string;
+  /** How a request gets there and its answer back: over HTTPS when left out; a simulation has no network. */
+  readonly exchange?: Exchange;
 }
 
 /** A client for one node's API. Throws only for a URL that is not https (the config checks it). */
@@ -93,7 +95,22 @@ class ProxmoxClient implements ProxmoxApi, ProxmoxInspection {
 
   async listGuests(kind: GuestKind): Promise<ProxmoxResult<readonly GuestListEntry[]>> {
     const read = await this.#get(nodePath(this.#node, kind), guestListSchema);
-    return read.ok ? ok(read.value.map((row) => listEntry(kind, row))) : read;
+    if (!read.ok) return read;
+    const list = decodeList(kind, read.value);
+    return list.namelessCount === 0 ? ok(list.entries) : this.#withNameless(kind, list);
+  }
+
+  /**
+   * Rows that do not say whose they are must be of guests that the cluster has here and the list does not name:
+   * each of those is there and unreadable, never missing. Where they are too few the list says nothing certain.
+   */
+  async #withNameless(kind: GuestKind, { entries, namelessCount, problem }: DecodedList): Promise<ProxmoxResult<readonly GuestListEntry[]>> {
+    const where = `GET ${nodePath(this.#node, kind)}`;
+    const named = new Set(entries.map(({ vmid }) => vmid));
+    const located = await this.locateGuests();
+    const others = located.ok ? located.value.filter((guest) => guest.kind === kind && guest.node === this.#node && !named.has(guest.vmid)) : [];
+    if (others.length < namelessCount) return fail(this.#transport.redacted(unexpected(where, `${problem}; /cluster/resources does not say whose row it is`)));
+    return ok([...entries, ...others.map(({ vmid }) => unreadableEntry(kind, vmid, cleanText(`${where}: expected ${problem}`)))]);
   }
 
   async readConfig(guest: GuestKey): Promise<ProxmoxResult<GuestConfig>> {

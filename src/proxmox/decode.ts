@@ -4,14 +4,41 @@ import type { GuestKind } from "../guest/key.ts";
 import type { HaStatus, RunState } from "../guest/observed.ts";
 import type { GuestListEntry, GuestStatus, TaskRecord } from "../ports/proxmox-api.ts";
 import { cleanText } from "./faults.ts";
-import { guestRowSchema, type guestListSchema, type guestStatusSchema, type taskListSchema } from "./schemas.ts";
+import { guestRowSchema, listedGuestSchema, type guestStatusSchema, type taskListSchema } from "./schemas.ts";
 import { parseUpid } from "./upid.ts";
 
+/** A node's guest list as far as it can be read. */
+export interface DecodedList {
+  readonly entries: readonly GuestListEntry[];
+  /** Rows that do not say which guest they are of. */
+  readonly namelessCount: number;
+  /** What is wrong with the first of them; empty without one. */
+  readonly problem: string;
+}
+
+/** Every row of a node's guest list; one bad row does not hide the others. */
+export function decodeList(kind: GuestKind, rows: readonly unknown[]): DecodedList {
+  const entries: GuestListEntry[] = [];
+  let namelessCount = 0;
+  let problem = "";
+  rows.forEach((row, index) => {
+    const parsed = v.safeParse(listedGuestSchema, row);
+    if (parsed.success) entries.push(listEntry(kind, parsed.output));
+    else if (namelessCount++ === 0) problem = cleanText(`at ${["data", index, v.getDotPath(parsed.issues[0])].filter((step) => step !== null).join(".")}: ${parsed.issues[0].message}`);
+  });
+  return { entries, namelessCount, problem };
+}
+
+/** A guest that is there and of which nothing else is known, for the reason given. */
+export function unreadableEntry(kind: GuestKind, vmid: number, problem: string): GuestListEntry {
+  return { kind, vmid, name: undefined, runState: "unknown", isTemplate: false, lock: undefined, problem };
+}
+
 /** One row of a node's guest list; `problem` says what is wrong with one that is not as it must be. */
-export function listEntry(kind: GuestKind, listed: InferOutput<typeof guestListSchema>[number]): GuestListEntry {
+function listEntry(kind: GuestKind, listed: InferOutput<typeof listedGuestSchema>): GuestListEntry {
   const { vmid } = listed;
   const parsed = v.safeParse(guestRowSchema, listed);
-  if (!parsed.success) return { kind, vmid, name: undefined, runState: "unknown", isTemplate: false, lock: undefined, problem: problemOf(parsed.issues[0]) };
+  if (!parsed.success) return unreadableEntry(kind, vmid, problemOf(parsed.issues[0]));
   const row = parsed.output;
   const { status } = row;
   return {

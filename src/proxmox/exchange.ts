@@ -32,6 +32,9 @@ export interface ExchangeOptions {
 /** One HTTP exchange. `isStale`: a pooled connection died under the request before any byte of an answer. */
 export type Exchanged = ProxmoxResult<ApiAnswer> & { readonly isStale?: boolean };
 
+/** How one request gets to Proxmox and its answer back; `exchange`, or what a simulation puts in its place. */
+export type Exchange = (request: ApiRequest, options: ExchangeOptions) => Promise<Exchanged>;
+
 /** "PUT /nodes/pve1/qemu/101/config", for messages. */
 export function describeRequest({ method, path }: ApiRequest): string {
   return `${method} ${path}`;

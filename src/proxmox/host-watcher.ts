@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import type { TagStyle } from "../guest/host-facts.ts";
 import { DEFAULT_TAG_STYLE } from "../guest/host-facts.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { FileSystem } from "../ports/file-system.ts";
 import type { HaResource, TaskRecord } from "../ports/proxmox-api.ts";
 import { cleanText } from "./faults.ts";
@@ -7,6 +9,7 @@ import {
   parseActiveTasks, parseDatacenterTagStyle, parseHaResources, parseHostVersion, parseVmlist,
   type ActiveTask, type HostVersion, type VmlistEntry,
 } from "./host-formats.ts";
+import { isProcess } from "./machine-pids.ts";
 import { RunStates, type HostProblem } from "./run-states.ts";
 
 export interface HostWatcherOptions {
@@ -17,23 +20,24 @@ export interface HostWatcherOptions {
   readonly procDir: string;
   readonly node: string;
   readonly files: Pick<FileSystem, "readFile" | "list" | "status">;
+  readonly clock: Pick<Clock, "monotonic">;
 }
 
 /** What the host's files say now. Hints that a guest should be read, never a reason to act by themselves. */
 export interface HostSnapshot {
   /** pmxcfs restarted since the last poll: its counters began anew, so read everything. */
   readonly starttimeChanged: boolean;
-  /** Every guest of the cluster. */
+  /** Every guest of the cluster. The same object while its file was not read again. */
   readonly vmlist: ReadonlyMap<number, VmlistEntry>;
   /** Guests whose configuration or node changed, that appeared or went, since the last poll; ascending. */
   readonly changed: readonly number[];
   /** Guests of this node whose run state changed since the last poll; ascending. Starting and stopping move no counter. */
   readonly runStateChanged: readonly number[];
-  /** Guests of this node; `running` includes paused ones. Empty until `.vmlist` was read. */
+  /** Guests of this node; `running` includes paused ones. Empty until `.vmlist` was read. The same object while nothing changed. */
   readonly runStates: ReadonlyMap<number, "running" | "stopped">;
   /** Workers that run on this node now. */
   readonly activeTasks: readonly TaskRecord[];
-  /** null: not permitted to see (or not read yet). */
+  /** null: not permitted to see (or not read yet). The same object while it says the same, whatever else was written into its file. */
   readonly tagStyle: TagStyle | null;
   readonly haResources: readonly HaResource[] | null;
   readonly problems: readonly HostProblem[];
@@ -51,7 +55,7 @@ export interface HostWatcher {
 
 /**
  * Watches the files a Proxmox host keeps about its guests (docs/proxmox.md, "On the host"). On an unchanged host a
- * poll costs one small file, the task list, three directory listings, and no request to the API.
+ * poll costs two small files, the names of the running containers, a look at some processes, and no request to the API.
  */
 export function createHostWatcher(options: HostWatcherOptions): HostWatcher {
   return new FileHostWatcher(options);
@@ -82,20 +86,27 @@ class FileHostWatcher implements HostWatcher {
     this.#problems = [];
     const before = { version: this.#version, vmlist: this.#vmlist };
     this.#readClusterFiles();
-    const { states, changed, livePids, problems } = this.#runStates.poll(this.#vmlist.value);
-    this.#problems.push(...problems);
+    const tasksBefore = this.#activeTasks;
     this.#readTasks();
+    const arePidsVisible = this.#arePidsVisible();
+    const { states, changed, problems } = this.#runStates.poll(this.#vmlist.value, arePidsVisible, tasksBefore !== this.#activeTasks);
+    this.#problems.push(...problems);
     return {
       starttimeChanged: before.version !== undefined && before.version.startTime !== this.#version?.startTime,
       vmlist: this.#vmlist.value,
       changed: before.vmlist.counter === "unread" ? [] : changedGuests(before.vmlist.value, this.#vmlist.value),
       runStateChanged: changed,
       runStates: states,
-      activeTasks: this.#activeTasks.filter(({ pid }) => livePids === undefined || livePids.has(pid)).map(({ task }) => task),
+      activeTasks: this.#activeTasks.filter(({ pid }) => !arePidsVisible || isProcess(this.#options, pid)).map(({ task }) => task),
       tagStyle: this.#tagStyle.value,
       haResources: this.#haResources.value,
       problems: this.#problems,
     };
+  }
+
+  /** Everybody sees process 1, unless others' processes are hidden (hidepid, ProtectProc=): then absence says nothing. */
+  #arePidsVisible(): boolean {
+    return isProcess(this.#options, 1);
   }
 
   #readClusterFiles(): void {
@@ -105,8 +116,8 @@ class FileHostWatcher implements HostWatcher {
     const counter = (value: number | undefined): string | undefined => (value === undefined ? undefined : `${version.startTime}/${value}`);
     this.#vmlist = this.#reread(this.#vmlist, counter(version.vmlist), `${pveDir}/.vmlist`, parseVmlist);
     // Both files are optional: without them Proxmox's defaults are in force.
-    this.#tagStyle = this.#reread(this.#tagStyle, counter(version.datacenterCfg), `${pveDir}/datacenter.cfg`, parseDatacenterTagStyle, DEFAULT_TAG_STYLE);
-    this.#haResources = this.#reread(this.#haResources, counter(version.haResources), `${pveDir}/ha/resources.cfg`, parseHaResources, []);
+    this.#tagStyle = keepAlike(this.#tagStyle, this.#reread(this.#tagStyle, counter(version.datacenterCfg), `${pveDir}/datacenter.cfg`, parseDatacenterTagStyle, DEFAULT_TAG_STYLE));
+    this.#haResources = keepAlike(this.#haResources, this.#reread(this.#haResources, counter(version.haResources), `${pveDir}/ha/resources.cfg`, parseHaResources, []));
     this.#version = version;
   }
 
@@ -118,9 +129,10 @@ class FileHostWatcher implements HostWatcher {
     return { value: cached.value, counter: cached.counter === "unread" ? "unread" : "failed" };
   }
 
-  /** Small, and rewritten by whoever starts a worker: read every time, its counter can lag. */
+  /** Small, and rewritten by whoever starts a worker: read every time, its counter in .version can lag. The same object while it says the same. */
   #readTasks(): void {
-    this.#activeTasks = this.#read(`${this.#options.taskDir}/active`, parseActiveTasks, []) ?? this.#activeTasks;
+    const tasks = this.#read(`${this.#options.taskDir}/active`, parseActiveTasks, []);
+    if (tasks !== undefined && upidsOf(tasks) !== upidsOf(this.#activeTasks)) this.#activeTasks = tasks;
   }
 
   /**
@@ -144,6 +156,15 @@ class FileHostWatcher implements HostWatcher {
 interface Cached<T> {
   readonly value: T;
   readonly counter: string;
+}
+
+function upidsOf(tasks: readonly ActiveTask[]): string {
+  return tasks.map(({ task }) => task.upid).join("\n");
+}
+
+/** These files hold more than what is taken from them: a new keyboard layout is no news. */
+function keepAlike<T>(before: Cached<T>, now: Cached<T>): Cached<T> {
+  return isDeepStrictEqual(before.value, now.value) ? { ...now, value: before.value } : now;
 }
 
 function changedGuests(before: ReadonlyMap<number, VmlistEntry>, after: ReadonlyMap<number, VmlistEntry>): number[] {

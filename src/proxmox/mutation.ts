@@ -15,6 +15,8 @@ export function mutation(node: string, request: MutatingRequest): ApiRequest {
       const parameters: Parameters = request.timeoutSeconds === undefined ? {} : { timeout: String(request.timeoutSeconds) };
       return { method: "POST", path: guestPath(node, request.guest, "status", "shutdown"), parameters };
     }
+    case "reboot":
+      return { method: "POST", path: guestPath(node, request.guest, "status", "reboot"), parameters: { timeout: String(request.timeoutSeconds) } };
     default:
       return unreachable(request);
   }

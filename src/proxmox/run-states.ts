@@ -1,6 +1,9 @@
+import type { Clock } from "../ports/clock.ts";
 import type { FileSystem } from "../ports/file-system.ts";
 import { cleanText } from "./faults.ts";
 import type { VmlistEntry } from "./host-formats.ts";
+import { MachinePids } from "./machine-pids.ts";
+import { isAlike, WatchedDirectory } from "./watched-directory.ts";
 
 /** A file that could not be used in this poll; what was known from it before still stands. */
 export interface HostProblem {
@@ -14,104 +17,100 @@ export interface RunStatesOptions {
   readonly cgroupDir: string;
   readonly procDir: string;
   readonly node: string;
-  readonly files: Pick<FileSystem, "readFile" | "list">;
+  readonly files: Pick<FileSystem, "readFile" | "list" | "status">;
+  readonly clock: Pick<Clock, "monotonic">;
 }
 
 type RunStateMap = ReadonlyMap<number, "running" | "stopped">;
 
 export interface RunStatesPoll {
+  /** The same object while nothing changed. */
   readonly states: RunStateMap;
   /** Ascending; empty at the first poll. */
   readonly changed: readonly number[];
-  /** undefined when other users' processes cannot be seen (hidepid, ProtectProc=). */
-  readonly livePids: ReadonlySet<number> | undefined;
   readonly problems: readonly HostProblem[];
 }
 
-/** What a pid file that may not be read says: QEMU writes it 0600 as root, so its presence alone must do. */
-const UNREADABLE_PID = -1;
+/** Up to so many containers their names are listed at every poll: a tenth of a millisecond. */
+const CONTAINERS_LISTED_ALWAYS_MAX = 256;
+
+/** Of more, so often, and whenever the task list changed: only the death of a container's init makes no task. */
+const CONTAINER_LISTING_MS = 1_000;
 
 /**
- * Which guests of this node run, from three directory listings. A VM runs while <runDir>/qemu-server/VMID.pid names a
- * live process (a killed QEMU leaves the file for a moment); a container while <cgroupDir>/lxc/VMID exists. Pid
- * files are read once each: when a cached pid is gone from /proc the file is read again.
+ * Which guests of this node run. A VM runs while <runDir>/qemu-server/VMID.pid names a live process (a
+ * killed QEMU leaves the file for a moment); a container while <cgroupDir>/lxc/VMID exists. What a poll
+ * costs does not grow with the guests: the directory of pid files is listed when it changed, many
+ * containers less often than few, and so many processes are looked at in turn (machine-pids.ts).
  */
 export class RunStates {
   readonly #options: RunStatesOptions;
-  readonly #pids = new Map<number, number>();
+  readonly #pidFiles: WatchedDirectory;
+  readonly #machines: MachinePids;
+  #containerNames: readonly string[] | undefined;
+  #containersListedAtMs = 0;
   #containers: ReadonlySet<number> = new Set();
-  #virtualMachines: ReadonlySet<number> = new Set();
+  #vmlist: ReadonlyMap<number, VmlistEntry> | undefined;
   #states: RunStateMap | undefined;
   #problems: HostProblem[] = [];
 
   constructor(options: RunStatesOptions) {
     this.#options = options;
+    this.#pidFiles = new WatchedDirectory(`${options.runDir}/qemu-server`, options.files, options.clock);
+    this.#machines = new MachinePids(options);
   }
 
-  poll(vmlist: ReadonlyMap<number, VmlistEntry>): RunStatesPoll {
+  /**
+   * @param arePidsVisible false where other users' processes are hidden: then a pid file counts by being there
+   * @param haveTasksChanged whether a task began or ended since the last poll
+   */
+  poll(vmlist: ReadonlyMap<number, VmlistEntry>, arePidsVisible: boolean, haveTasksChanged: boolean): RunStatesPoll {
     this.#problems = [];
-    const { procDir, cgroupDir, runDir } = this.#options;
-    const livePids = this.#listLivePids(procDir);
-    const containers = this.#list(`${cgroupDir}/lxc`);
-    if (containers !== undefined) this.#containers = numbersOf(containers, /^(\d+)$/);
-    const pidFiles = this.#list(`${runDir}/qemu-server`);
-    if (pidFiles !== undefined) this.#virtualMachines = this.#liveMachines(numbersOf(pidFiles, /^(\d+)\.pid$/), livePids);
+    const haveContainersChanged = this.#readContainers(haveTasksChanged);
+    const haveMachinesChanged = this.#machines.poll(this.#usable(`${this.#options.runDir}/qemu-server`, this.#pidFiles.names()), arePidsVisible);
     const before = this.#states;
+    if (before !== undefined && !haveContainersChanged && !haveMachinesChanged && vmlist === this.#vmlist) return { states: before, changed: [], problems: this.#problems };
+    this.#vmlist = vmlist;
     this.#states = this.#stateOfAll(vmlist);
-    return { states: this.#states, changed: before === undefined ? [] : changedStates(before, this.#states), livePids, problems: this.#problems };
+    return { states: this.#states, changed: before === undefined ? [] : changedStates(before, this.#states), problems: this.#problems };
+  }
+
+  /** Listed, for a control group's directory does not tell when it changed. True when it did. */
+  #readContainers(haveTasksChanged: boolean): boolean {
+    const { cgroupDir, files, clock } = this.#options;
+    const nowMs = clock.monotonic();
+    const isDue = nowMs - this.#containersListedAtMs >= CONTAINER_LISTING_MS;
+    if ((this.#containerNames?.length ?? 0) > CONTAINERS_LISTED_ALWAYS_MAX && !haveTasksChanged && !isDue) return false;
+    this.#containersListedAtMs = nowMs;
+    const names = this.#usable(`${cgroupDir}/lxc`, files.list(`${cgroupDir}/lxc`));
+    if (names === undefined || (this.#containerNames !== undefined && isAlike(this.#containerNames, names))) return false;
+    this.#containerNames = names;
+    this.#containers = numbersOf(names, /^(\d+)$/);
+    return true;
   }
 
   #stateOfAll(vmlist: ReadonlyMap<number, VmlistEntry>): RunStateMap {
     const states = new Map<number, "running" | "stopped">();
     for (const [vmid, { kind, node }] of vmlist) {
       if (node !== this.#options.node) continue;
-      const running = kind === "qemu" ? this.#virtualMachines : this.#containers;
-      states.set(vmid, running.has(vmid) ? "running" : "stopped");
+      const isRunning = kind === "qemu" ? this.#machines.isAlive(vmid) : this.#containers.has(vmid);
+      states.set(vmid, isRunning ? "running" : "stopped");
     }
     return states;
   }
 
-  #liveMachines(pidFiles: ReadonlySet<number>, livePids: ReadonlySet<number> | undefined): Set<number> {
-    for (const vmid of this.#pids.keys()) if (!pidFiles.has(vmid)) this.#pids.delete(vmid);
-    const live = new Set<number>();
-    for (const vmid of pidFiles) if (this.#isMachineAlive(vmid, livePids)) live.add(vmid);
-    return live;
-  }
-
-  #isMachineAlive(vmid: number, livePids: ReadonlySet<number> | undefined): boolean {
-    if (livePids === undefined) return true;
-    const known = this.#pids.get(vmid);
-    if (known !== undefined && (known === UNREADABLE_PID || livePids.has(known))) return true;
-    const pid = this.#readPid(vmid);
-    if (pid !== undefined) this.#pids.set(vmid, pid);
-    return pid !== undefined && (pid === UNREADABLE_PID || livePids.has(pid));
-  }
-
-  #readPid(vmid: number): number | undefined {
-    const read = this.#options.files.readFile(`${this.#options.runDir}/qemu-server/${vmid}.pid`);
-    if (!read.ok) return read.error.code === "file.denied" ? UNREADABLE_PID : undefined;
-    const text = new TextDecoder().decode(read.value).trim();
-    return /^\d+$/.test(text) ? Number(text) : undefined;
-  }
-
-  #listLivePids(procDir: string): ReadonlySet<number> | undefined {
-    const names = this.#list(procDir);
-    if (names === undefined) return undefined;
-    const pids = numbersOf(names, /^(\d+)$/);
-    // Everybody sees process 1, unless others' processes are hidden; then absence says nothing.
-    return pids.has(1) ? pids : undefined;
-  }
-
   /** Names in a directory; an absent one is empty (nothing of its kind ever ran), an unreadable one undefined. */
-  #list(path: string): readonly string[] | undefined {
-    const listed = this.#options.files.list(path);
+  #usable(path: string, listed: ReturnType<FileSystem["list"]>): readonly string[] | undefined {
     if (listed.ok) return listed.value;
-    if (listed.error.code === "file.not_found") return [];
+    if (listed.error.code === "file.not_found") return NOTHING;
     this.#problems.push({ path, kind: "unreadable", message: cleanText(listed.error.message) });
     return undefined;
   }
 }
 
+const NOTHING: readonly string[] = [];
+
+/** The numbers among names, each taken by the first group of `pattern`. */
 function numbersOf(names: readonly string[], pattern: RegExp): Set<number> {
   const numbers = new Set<number>();
   for (const name of names) {

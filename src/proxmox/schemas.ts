@@ -27,8 +27,11 @@ const optionalText = v.optional(v.nullish(looseText));
 
 export const versionSchema = v.object({ version: v.string() });
 
-/** Rows are read one by one: the rest of one that cannot be read must not hide the others. */
-export const guestListSchema = v.array(v.looseObject({ vmid: looseInteger }));
+/** Rows are read one by one: one that cannot be read must not hide the others. */
+export const guestListSchema = v.array(v.unknown());
+
+/** What every row of it must have, to know which guest it is of. */
+export const listedGuestSchema = v.looseObject({ vmid: v.pipe(looseInteger, v.minValue(1)) });
 
 export const guestRowSchema = v.object({
   status: optionalText,

@@ -5,7 +5,7 @@ import type { ProxmoxFault, ProxmoxResult } from "../ports/proxmox-api.ts";
 import type { Random } from "../ports/random.ts";
 import type { ApiAnswer } from "./classify.ts";
 import type { Endpoint } from "./connect.ts";
-import { describeRequest, exchange, formBody, type ApiRequest, type Exchanged } from "./exchange.ts";
+import { describeRequest, exchange as exchangeOverHttps, formBody, type ApiRequest, type Exchange, type Exchanged } from "./exchange.ts";
 import { busyFault, cleanText, tokenFault, unreachableFault } from "./faults.ts";
 import { Slots } from "./slots.ts";
 import type { TrustSource } from "./trust.ts";
@@ -50,6 +50,8 @@ export interface TransportOptions {
   readonly log: Log;
   readonly userAgent: string;
   readonly onRequest?: ((measure: RequestMeasure) => void) | undefined;
+  /** Over HTTPS when left out. */
+  readonly exchange?: Exchange | undefined;
 }
 
 /**
@@ -156,7 +158,7 @@ export class Transport {
   }
 
   async #sendOnce(request: ApiRequest, token: string, signal: AbortSignal, agent: VerifiedAgent): Promise<Exchanged> {
-    const { clock, endpoint, userAgent, onRequest } = this.#options;
+    const { clock, endpoint, userAgent, onRequest, exchange = exchangeOverHttps } = this.#options;
     const startedMs = clock.monotonic();
     const result = await exchange(request, { agent, ...endpoint, token, userAgent, signal });
     const code = result.ok ? String(result.value.status) : result.error.code.replace("proxmox.", "");

@@ -58,8 +58,12 @@ export class ActLimits {
   }
 
   /** A place among the running acts, for a start also among the starts; undefined when the agent is stopping. */
-  async acquireFor(action: ApprovedAction): Promise<Release | undefined> {
-    if (action.type !== "start") return this.acquireAct();
+  acquireFor(action: ApprovedAction): Promise<Release | undefined> {
+    return action.type === "start" ? this.acquireStart() : this.acquireAct();
+  }
+
+  /** A place among the starts and among the running acts. */
+  async acquireStart(): Promise<Release | undefined> {
     const start = await this.#starts.acquire(this.#deps.stopActing);
     if (start === undefined) return undefined;
     const place = await this.acquireAct();

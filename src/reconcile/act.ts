@@ -40,16 +40,23 @@ export interface ActDeps {
   readonly onUnrecorded: (guest: GuestKey, sentAtMs: number, upid: Upid | undefined) => void;
 }
 
+/** What makes an act a one-shot: until `keyExpiresAt` (RFC 3339) no other with this key is started. */
+export interface ActKey {
+  readonly key: string;
+  readonly keyExpiresAt: string;
+}
+
 /**
  * One act from intent to outcome: journaled, sent, awaited, journaled. Never throws for what Proxmox
  * or the disk do.
  * @param provenance who asked: the desired state, or a person's operation
+ * @param key makes it a one-shot act, which is never sent without a healthy journal
  */
-export async function act(deps: ActDeps, action: ApprovedAction, observed: ObservedGuest, provenance: Provenance = "desired"): Promise<ActResult> {
+export async function act(deps: ActDeps, action: ApprovedAction, observed: ObservedGuest, provenance: Provenance = "desired", key?: ActKey): Promise<ActResult> {
   const request = prepareRequest(action, observed, deps.shutdownTimeoutMs);
   // In the same sync as the intent below; a verdict that is not news writes nothing.
   void deps.journal.recordVerdict(journalGuest(observed), actionDigest(action), "allowed", action.type);
-  const permit = await obtainPermit(deps.journal, newOperation(request, observed, provenance));
+  const permit = await obtainPermit(deps.journal, { ...newOperation(request, observed, provenance), ...key });
   if ("refusal" in permit) return { kind: "not_journaled", message: permit.refusal };
   if (permit.kind === "journaled") deps.onBegun(permit.operation);
   const sentAtMs = deps.clock.monotonic();
@@ -84,7 +91,7 @@ function mayActUnjournaled(journal: Journal): boolean {
 async function obtainPermit(journal: Journal, operation: NewOperation): Promise<JournalPermit | { readonly refusal: string }> {
   const begun = await journal.begin(operation);
   if (begun.ok) return { kind: "journaled", operation: begun.value };
-  if (mayActUnjournaled(journal)) return { kind: "unjournaled", reason: begun.error.message };
+  if (operation.key === undefined && mayActUnjournaled(journal)) return { kind: "unjournaled", reason: begun.error.message };
   return { refusal: begun.error.message };
 }
 

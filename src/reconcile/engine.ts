@@ -1,25 +1,23 @@
-import type { DesiredState } from "../desired/model.ts";
 import { fault, ok, type Result } from "../ports/errors.ts";
+import type { QueueState } from "../schedule/queue-types.ts";
 import { GuestRunner } from "./guest-runner.ts";
 import { HostConditions } from "./host-conditions.ts";
-import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
+import type { HostSnapshot } from "./host-snapshot.ts";
+import { HostView } from "./host-view.ts";
+import { Passes } from "./passes.ts";
 import type { Pause } from "./pauses.ts";
-import { ReadCycle } from "./read-cycle.ts";
-import { judgeRestored } from "./restored.ts";
+import type { RestartReport, RestartRequest } from "./restart-request.ts";
 import { RevisionGate } from "./revision.ts";
-import { RevisionJudge } from "./revision-judge.ts";
 import type { SelftestReport } from "./selftest.ts";
 import type { EngineDeps, EngineSettings, GuestView } from "./types.ts";
+import { traceOf } from "./unexpected.ts";
 
 /**
- * The engine: one loop that looks at the host and wakes guests; guest-job.ts does the rest in each
- * guest's lane. Level-triggered: a wake-up carries only a vmid. It promises that one guest's trouble
- * never delays another's, that nothing is sent before the first full read, and that a failed pass is
- * just a failed pass. Health, metrics and the command line read it; they never reach in.
+ * The engine: one loop that looks at the host and asks for guests; a queue says which is next, and
+ * guest-job.ts does the rest in its lane. Level-triggered: the queue holds only vmids. It promises that
+ * one guest's trouble never delays another's, that nothing is sent before the first full read, and that
+ * a failed pass is just a failed pass. Health, metrics and the command line read it; they never reach in.
  */
-
-/** A journal that cannot be written is tried again, and a healthy one looks at its disk, this often. */
-const JOURNAL_RETRY_MS = 3_000;
 
 /** How often `run --once` looks whether what only needs time is over. */
 const ONCE_RECHECK_MS = 1_000;
@@ -36,24 +34,13 @@ export class Engine {
   readonly #revision: RevisionGate;
   readonly #conditions: HostConditions;
   readonly #runner: GuestRunner;
-  readonly #judge: RevisionJudge;
-  readonly #cycle: ReadCycle;
+  readonly #host: HostView;
+  readonly #passes: Passes;
   readonly #stopActing = new AbortController();
   readonly #stopWaiting = new AbortController();
   #wake: (() => void) | undefined;
-  #snapshot: HostSnapshot | undefined;
-  #facts: HostFacts | undefined;
-  #isFirstReadDone = false;
-  #isRestoreJudged = false;
-  #isDesiredDue = true;
-  #isResyncDue = true;
-  #lastResyncMs = Number.NEGATIVE_INFINITY;
-  #lastJournalTryMs = Number.NEGATIVE_INFINITY;
   #lastProgressMs: number;
   #loop: Promise<void> | undefined;
-  /** Passes never overlap, whoever asks for one. */
-  #passing: Promise<void> = Promise.resolve();
-  #isPassing = false;
 
   constructor(deps: EngineDeps, settings: EngineSettings) {
     this.#deps = deps;
@@ -61,27 +48,29 @@ export class Engine {
     this.#revision = deps.revision ?? new RevisionGate(deps.journal);
     this.#conditions = new HostConditions(deps.tracker, deps.clock, () => this.generation());
     this.#lastProgressMs = deps.clock.monotonic();
+    this.#host = new HostView(deps, this.#conditions);
     this.#runner = new GuestRunner(deps, settings, {
       revision: this.#revision,
       conditions: this.#conditions,
       stopActing: this.#stopActing.signal,
       stopWaiting: this.#stopWaiting.signal,
-      snapshot: () => this.#snapshot,
-      facts: () => this.#facts,
-      isFirstReadDone: () => this.#isFirstReadDone,
+      snapshot: () => this.#host.snapshot,
+      facts: () => this.#host.facts,
+      isFirstReadDone: () => this.#passes.isFirstReadDone,
+      isHostAway: () => this.#passes.isHostAway,
       progressed: () => this.#progressed(),
-      hostFailed: () => {
-        this.#isResyncDue = true;
-      },
+      hostFailed: () => this.#passes.wantResync(),
+      moment: () => ({ nowMs: deps.clock.now(), generation: this.generation() }),
     });
-    this.#judge = new RevisionJudge(this.#revision, settings, deps.log, (desired) => this.#runner.survey(desired));
-    this.#cycle = new ReadCycle(deps.clock, (seconds) => deps.observer.cycled(seconds));
+    this.#passes = new Passes(deps, settings, {
+      revision: this.#revision, conditions: this.#conditions, host: this.#host, runner: this.#runner, progressed: () => this.#progressed(),
+    });
   }
 
   /** Starts the loop: a pass every poll interval, a full one every resync interval. */
   start(): void {
     this.#deps.desired.watch(() => {
-      this.#isDesiredDue = true;
+      this.#passes.wantDesired();
       this.#wake?.();
     });
     this.#loop = this.#run();
@@ -90,6 +79,7 @@ export class Engine {
   /** No new acts from now on; waits for running ones at most `timeoutMs`, journals their outcomes. */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopActing.abort();
+    void this.#runner.drain();
     this.#wake?.();
     this.#deps.desired.close();
     const cancel = this.#deps.clock.schedule(timeoutMs, () => this.#stopWaiting.abort());
@@ -98,56 +88,77 @@ export class Engine {
     while (this.#runner.actsRunning() > 0 && !this.#stopWaiting.signal.aborted) await this.#deps.clock.sleep(STOP_RECHECK_MS, this.#stopWaiting.signal);
     cancel();
     this.#stopWaiting.abort();
+    // What is still under way only reads: nothing is lost with it.
+    void this.#runner.drain();
   }
 
   /** One full pass and everything it starts, for `run --once`; waits for what only needs time until `deadlineMs`. */
   async runOnce(deadlineMs: number, onProgress: () => void = () => {}): Promise<void> {
-    this.#runner.forgetBackoffs();
+    this.#runner.memory.forgetFailures();
     for (;;) {
       this.requestResync();
-      await this.#pass();
-      while (this.#deps.lanes.depth() > 0 && !this.#stopWaiting.signal.aborted) {
-        await this.#deps.clock.sleep(ONCE_PROGRESS_MS, this.#stopWaiting.signal);
-        onProgress();
-      }
-      // A corrupt journal takes no outcome: what is open stays open, however long it is waited for.
-      if (this.#deps.journal.health().state === "corrupt") return;
-      const isOver = this.#deps.clock.monotonic() >= deadlineMs || this.#stopActing.signal.aborted;
-      if (isOver || !this.#runner.hasUnfinished()) return;
+      await this.#passes.run();
+      await this.#untilIdle(onProgress);
+      if (this.#isOnceOver(deadlineMs)) return;
       await this.#deps.clock.sleep(ONCE_RECHECK_MS, this.#stopActing.signal);
+      // What waited for its time may have been done meanwhile.
+      await this.#untilIdle(onProgress);
+      if (this.#isOnceOver(deadlineMs)) return;
     }
+  }
+
+  async #untilIdle(onProgress: () => void): Promise<void> {
+    while (this.#runner.busyCount() + this.#deps.lanes.depth() > 0 && !this.#stopWaiting.signal.aborted) {
+      await this.#deps.clock.sleep(ONCE_PROGRESS_MS, this.#stopWaiting.signal);
+      onProgress();
+    }
+  }
+
+  #isOnceOver(deadlineMs: number): boolean {
+    // A corrupt journal takes no outcome: what is open stays open, however long it is waited for.
+    if (this.#deps.journal.health().state === "corrupt") return true;
+    return this.#deps.clock.monotonic() >= deadlineMs || this.#stopActing.signal.aborted || !this.#runner.memory.records.hasUnfinished();
   }
 
   /** A round trip on one guest because a person asked; reads the host first where no loop does. */
   async selftest(vmid: number): Promise<Result<SelftestReport>> {
     if (this.#settings.isDryRun) return fault("control.refused", "expected an agent that may send, found dryRun in force; nothing was sent. Set dryRun: false for the selftest");
-    if (this.#loop !== undefined && !this.#isFirstReadDone) return fault("reconcile.not_ready", "expected an agent that has read every guest once, found the first full read under way; try again in a moment");
+    if (this.#loop !== undefined && !this.#passes.isFirstReadDone) return fault("reconcile.not_ready", "expected an agent that has read every guest once, found the first full read under way; try again in a moment");
     const looked = this.#loop === undefined ? await this.#lookOnce() : ok(undefined);
-    return looked.ok ? this.#runner.selftest(vmid) : looked;
+    return looked.ok ? this.#runner.selftests.selftest(vmid) : looked;
+  }
+
+  /** A restart that a person asked for; without a loop it reads the host and the desired state first. */
+  async restart(request: RestartRequest): Promise<Result<RestartReport>> {
+    if (this.#settings.isDryRun) return fault("control.refused", "expected an agent that may send, found dryRun in force; nothing was sent");
+    if (this.#loop !== undefined && !this.#passes.isFirstReadDone) return fault("reconcile.not_ready", "expected an agent that has read every guest once, found the first full read under way; nothing was sent, try again in a moment");
+    if (this.#loop === undefined) {
+      await this.#passes.loadDesired();
+      const looked = await this.#lookOnce();
+      if (!looked.ok) return looked;
+    }
+    if (!(await this.#passes.judgeRestored())) return fault("reconcile.not_ready", "whether the journal knows all that was done cannot be told yet: Proxmox's task list cannot be read, or the journal is not healthy; nothing was sent");
+    return this.#runner.restarts.restart(request);
   }
 
   async #lookOnce(): Promise<Result<void>> {
-    const snapshot = await this.#deps.source.look();
-    if (!snapshot.ok) return snapshot;
-    const facts = await this.#deps.source.facts();
-    if (!facts.ok) return facts;
-    this.#snapshot = snapshot.value;
-    this.#facts = facts.value;
-    this.#runner.situations.refresh();
-    return ok(undefined);
+    const looked = await this.#host.lookOnce();
+    this.#runner.memory.situations.refresh();
+    return looked;
   }
 
   /** Asks for a full pass now. */
   requestResync(): void {
-    this.#isResyncDue = true;
-    this.#isDesiredDue = true;
+    this.#passes.wantResync();
+    this.#passes.wantDesired();
     this.#wake?.();
   }
 
-  /** Something a person said (pause, resume, resolve) changed what may happen. */
-  refresh(): void {
-    this.#runner.situations.refresh();
-    for (const vmid of this.#revision.newest()?.guests.keys() ?? []) this.#runner.wake(vmid);
+  /** Something a person said (pause, resume, resolve) changed what may happen to one guest, or to all. */
+  refresh(target: number | "all" = "all"): void {
+    this.#runner.memory.situations.refresh();
+    const vmids = target === "all" ? (this.#revision.newest()?.guests.keys() ?? []) : [target];
+    for (const vmid of vmids) this.#runner.wake(vmid, "wish");
     this.#wake?.();
   }
 
@@ -169,7 +180,7 @@ export class Engine {
 
   /** True while a pass is under way: memory is being used, not kept. */
   isWorking(): boolean {
-    return this.#isPassing;
+    return this.#passes.isUnderWay;
   }
 
   /** The newest revision; empty before the first load. */
@@ -184,7 +195,7 @@ export class Engine {
   }
 
   pauses(): readonly Pause[] {
-    return this.#runner.situations.pauses();
+    return this.#runner.memory.situations.pauses();
   }
 
   /** Every declared guest that was reconciled, by vmid. */
@@ -194,7 +205,7 @@ export class Engine {
 
   /** The host's guests as last polled; undefined before the first poll. */
   snapshot(): HostSnapshot | undefined {
-    return this.#snapshot;
+    return this.#host.snapshot;
   }
 
   backoffCount(): number {
@@ -203,7 +214,17 @@ export class Engine {
 
   /** Config keys that Proxmox refused and that are set aside. */
   refusedKeyCount(): number {
-    return this.#runner.refusedKeyCount();
+    return this.#runner.memory.refusals.keyCount();
+  }
+
+  /** Which guests are next, as it is this moment. */
+  queueState(): QueueState {
+    return this.#runner.queueState();
+  }
+
+  /** Guests that are being worked on or are next. */
+  busyGuestCount(): number {
+    return this.#runner.busyCount();
   }
 
   async #run(): Promise<void> {
@@ -212,159 +233,14 @@ export class Engine {
       const nap = new AbortController();
       this.#wake = () => nap.abort();
       try {
-        await this.#pass();
+        await this.#passes.run();
       } catch (error) {
         // A defect in a pass must not end the loop: the next pass reads everything anew.
-        log.error("a pass failed unexpectedly", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-        this.#isResyncDue = true;
+        log.error("a pass failed unexpectedly", { error: traceOf(error) });
+        this.#passes.wantResync();
       }
       this.#progressed();
-      await clock.sleep(this.#settings.pollIntervalMs, AbortSignal.any([nap.signal, this.#stopActing.signal]));
-    }
-  }
-
-  #pass(): Promise<void> {
-    const pass = this.#passing.then(async () => {
-      this.#isPassing = true;
-      await this.#passNow().finally(() => {
-        this.#isPassing = false;
-      });
-    });
-    this.#passing = pass.catch(() => {});
-    return pass;
-  }
-
-  async #passNow(): Promise<void> {
-    await this.#healJournal();
-    const isTime = this.#deps.clock.monotonic() - this.#lastResyncMs >= this.#settings.resyncIntervalMs;
-    if (this.#isDesiredDue || this.#isResyncDue || isTime) await this.#loadDesired();
-    this.#runner.situations.refresh();
-    // Taken before anything is read: what is asked for meanwhile is a wish for the next pass.
-    const isDue = this.#isResyncDue || isTime;
-    this.#isResyncDue = false;
-    const poll = await this.#deps.source.poll();
-    this.#progressed();
-    if (!poll.ok) {
-      this.#isResyncDue ||= isDue;
-      return this.#conditions.unreachable(poll.error);
-    }
-    const isResync = isDue || poll.value.mustResync;
-    if (!(await this.#refreshFacts(isResync))) {
-      // The source has told what changed and will not tell again.
-      this.#isResyncDue = true;
-      return;
-    }
-    this.#snapshot = await this.#withLocations(poll.value.snapshot, isResync);
-    if (isResync || this.#deps.source.asksProxmox) this.#conditions.reachable();
-    await this.#attend(isResync, poll.value.changed);
-  }
-
-  async #attend(isResync: boolean, changed: ReadonlySet<number>): Promise<void> {
-    const state = this.#revision.newest();
-    this.#retainDeclared(state);
-    if (state === undefined && this.#deps.desired.kind !== "empty") return;
-    // Proxmox went away meanwhile: that was no full read, and no judgement can rest on it.
-    const isJudged = state === undefined || (await this.#judgeRevision(state, isResync));
-    if (!isJudged && !this.#isFirstReadDone) {
-      this.#isResyncDue = true;
-      return;
-    }
-    this.#isFirstReadDone = true;
-    this.#conditions.firstReadDone();
-    if (isResync) await this.#judgeRestored();
-    if (isResync) this.#runner.resyncBegins();
-    if (state !== undefined) this.#wakeGuests([...state.guests.keys()], isResync, changed);
-    this.#wakeOpenOperations(isResync, changed);
-    if (isResync) this.#runner.restoreSelftests();
-    if (isResync) this.#resynced();
-  }
-
-  /** Before anything is done that rests on the journal's knowing all. */
-  async #judgeRestored(): Promise<void> {
-    if (this.#isRestoreJudged) return;
-    const { api, journal, tokenUser, log } = this.#deps;
-    this.#isRestoreJudged = await judgeRestored({ api, journal, tokenUser: tokenUser(), log });
-  }
-
-  #resynced(): void {
-    this.#lastResyncMs = this.#deps.clock.monotonic();
-    this.#deps.observer.resynced(this.#deps.clock.now());
-  }
-
-  async #loadDesired(): Promise<void> {
-    this.#isDesiredDue = false;
-    const report = await this.#deps.desired.load();
-    const before = this.#revision.newest();
-    if (report.state !== undefined && report.state !== before) {
-      this.#revision.offer(report.state);
-      if (report.state.revision !== before?.revision) this.#isResyncDue = true;
-    }
-    this.#conditions.desired(this.#deps.desired.kind, report);
-  }
-
-  async #healJournal(): Promise<void> {
-    const { journal, clock } = this.#deps;
-    if (clock.monotonic() - this.#lastJournalTryMs >= JOURNAL_RETRY_MS) {
-      this.#lastJournalTryMs = clock.monotonic();
-      await journal.reopen();
-    }
-    this.#conditions.journal(journal.health());
-    this.#conditions.clock(journal.lastRecordedAtMs());
-  }
-
-  /** True when the rarely changing facts are known. */
-  async #refreshFacts(isResync: boolean): Promise<boolean> {
-    if (!isResync && this.#facts !== undefined) return true;
-    const facts = await this.#deps.source.facts();
-    if (!facts.ok) {
-      this.#conditions.unreachable(facts.error);
-      return false;
-    }
-    const quorum = await this.#deps.api.hasQuorum();
-    if (quorum.ok) this.#conditions.quorum(quorum.value);
-    this.#facts = facts.value;
-    return true;
-  }
-
-  /** Declared guests that are not here may be on another node: asked when one went missing and at a resync. */
-  async #withLocations(snapshot: HostSnapshot, isResync: boolean): Promise<HostSnapshot> {
-    const declared = this.#revision.newest()?.guests;
-    if (declared === undefined || snapshot.elsewhere.size > 0) return snapshot;
-    const absent = [...declared.keys()].filter((vmid) => !snapshot.guests.has(vmid));
-    const before = this.#snapshot;
-    const hasNews = absent.some((vmid) => before === undefined || before.guests.has(vmid));
-    if (absent.length === 0) return snapshot;
-    if (!isResync && !hasNews) return { ...snapshot, elsewhere: before?.elsewhere ?? snapshot.elsewhere };
-    const located = await this.#deps.source.locate(absent);
-    return { ...snapshot, elsewhere: located.ok ? located.value : (before?.elsewhere ?? snapshot.elsewhere) };
-  }
-
-  #retainDeclared(state: DesiredState | undefined): void {
-    const conflicts = state?.conflicts ?? [];
-    const contested = new Set(conflicts.map(({ vmid }) => vmid));
-    this.#runner.retain((vmid) => state?.guests.has(vmid) === true || contested.has(vmid));
-    for (const conflict of conflicts) this.#runner.noteConflict(conflict);
-  }
-
-  /** False: Proxmox itself could not be reached, so nothing is judged yet. */
-  async #judgeRevision(state: DesiredState, isResync: boolean): Promise<boolean> {
-    const pass = { isFirstRead: !this.#isFirstReadDone, isResync, hostGuestCount: this.#snapshot?.guests.size ?? 0 };
-    const isJudged = await this.#judge.judge(state, pass);
-    if (isJudged) this.#conditions.revision(this.#revision);
-    return isJudged;
-  }
-
-  #wakeGuests(vmids: readonly number[], isResync: boolean, changed: ReadonlySet<number>): void {
-    for (const vmid of vmids) if (isResync || changed.has(vmid) || this.#runner.isDue(vmid)) this.#runner.wake(vmid);
-    if (isResync) return this.#cycle.begin();
-    if (this.#deps.source.announcesConfigChanges) return;
-    for (const vmid of this.#cycle.next(vmids)) if (!this.#runner.isBackedOff(vmid)) this.#runner.wake(vmid);
-  }
-
-  /** What waits for a person is looked at again when something changed, not at every poll. */
-  #wakeOpenOperations(isResync: boolean, changed: ReadonlySet<number>): void {
-    for (const { state, guest } of this.#deps.journal.openOperations()) {
-      if (state !== "unknown" || isResync || changed.has(guest.vmid)) this.#runner.wake(guest.vmid);
+      await clock.sleep(Math.min(this.#settings.pollIntervalMs, this.#deps.source.pollIntervalMaxMs), AbortSignal.any([nap.signal, this.#stopActing.signal]));
     }
   }
 

@@ -55,6 +55,8 @@ function requestFor(action: ApprovedAction, observed: ObservedGuest, shutdownTim
       return { type: "start", guest: action.guest };
     case "shutdown":
       return { type: "shutdown", guest: action.guest, timeoutSeconds: shutdownSeconds(observed, shutdownTimeoutMs) };
+    case "reboot":
+      return { type: "reboot", guest: action.guest, timeoutSeconds: shutdownSeconds(observed, shutdownTimeoutMs) };
     default:
       return unreachable(action);
   }

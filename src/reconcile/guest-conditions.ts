@@ -49,7 +49,7 @@ export function recordConditions(tracker: ConditionTracker, outcome: GuestOutcom
   tracker.setGuest(desired, "Paused", paused.status, paused.reason, paused.message, at);
   // While a guest cannot be read, nothing is known about its pending values: the last word stands.
   if (outcome.plan === undefined || outcome.plan.standing === "unreadable") return;
-  const pending = restartPendingOf(outcome.plan);
+  const pending = restartPendingOf(outcome.plan, desired);
   tracker.setGuest(desired, "RestartPending", pending.status, pending.reason, pending.message, at);
 }
 
@@ -114,13 +114,14 @@ function outcomeUnknownOf(outcome: GuestOutcome): Verdict<"OutcomeUnknown"> {
   return { status: "False", reason: "AllKnown", message: "" };
 }
 
-function restartPendingOf(plan: GuestPlan): Verdict<"RestartPending"> {
+function restartPendingOf(plan: GuestPlan, { mode, vmid }: DesiredGuest): Verdict<"RestartPending"> {
   const { restartPending, drivePending } = plan;
   const fields = restartPending.map((field) => (isSecretKey(field.key) ? field.key : `${field.key} ${field.running ?? "absent"} → ${field.pending ?? "absent"}`));
   const drive = drivePending.length === 0 ? "" : `waits for a regenerated cloud-init drive: ${drivePending.map(describeDriveField).join("; ")}`;
   if (fields.length > 0) {
     const restart = `applies at the next restart: ${fields.join("; ")}`;
-    return { status: "True", reason: "PendingValues", message: drive === "" ? restart : `${restart}; ${drive}` };
+    const command = mode === "enforce" ? `; "agent restart ${vmid} --key NAME" restarts it once` : "";
+    return { status: "True", reason: "PendingValues", message: `${restart}${drive === "" ? "" : `; ${drive}`}${command}` };
   }
   if (drive !== "") return { status: "True", reason: "CloudInitDrive", message: drive };
   return { status: "False", reason: "NothingPending", message: "" };

@@ -134,6 +134,8 @@ class GuestRun {
   readonly #trial: FieldTrial;
   #slot: { readonly isStart: boolean; readonly release: Release } | undefined;
   #conflicts = 0;
+  /** A start that failed may have started the guest all the same: it is read again before that is said. */
+  #failedStart: { readonly message: string; readonly fault: ProxmoxFault | undefined } | undefined;
   #acted = false;
   /** A power act was sent: run states of before it are worthless. */
   #isSnapshotStale = false;
@@ -182,6 +184,11 @@ class GuestRun {
     const trouble = isWrite ? undefined : this.#trial.verdict(this.#desired.vmid);
     if (trouble !== undefined) return this.#outcome(look, "failed", `every key was refused, each sent alone: ${trouble.message}`, "backoff", trouble);
     if (action === undefined || look.observed === undefined) return this.#conclude(look);
+    if (action.type === "start" && this.#failedStart !== undefined) return this.#outcome(look, "failed", this.#failedStart.message, "backoff", this.#failedStart.fault);
+    // A person paused it while it was being read: planned again, which says so.
+    if (this.#context.situationOf(this.#desired, this.#context.snapshot()).pausedReason !== undefined) return undefined;
+    // A journal that came back meanwhile may know of an act that was not known when this job began.
+    if (this.#context.openOperationsOf(this.#desired.vmid).length > 0) return this.#outcome(look, "settling", "the journal knows of an earlier act that is not settled; that comes first", "soon");
     const barrier = this.#context.actBarrier(this.#desired, action);
     if (barrier !== undefined) return this.#outcome(look, barrier.result, barrier.message, barrier.retry);
     if (this.#done.has(actionDigest(action)) || this.#writesDone.has(actionDigest(action))) {
@@ -217,6 +224,10 @@ class GuestRun {
       case "failed":
         // A refused write may have been carried out in part: whatever it was about, the guest is read again.
         if (look.observed !== undefined && this.#trial.refused(action, result.fault, look.observed)) return undefined;
+        if (action.type === "start") {
+          this.#failedStart = { message: `start failed: ${result.message}`, fault: result.fault };
+          return undefined;
+        }
         return this.#outcome(look, "failed", `${describe(action)} failed: ${result.message}`, "backoff", result.fault);
       case "unsettled":
         return this.#outcome(look, "settling", `${describe(action)}: ${result.message}`, "soon");

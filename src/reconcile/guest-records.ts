@@ -7,17 +7,13 @@ import type { GuestView } from "./types.ts";
 const NOT_STARTING: ReadonlySet<ReconcileResult> = new Set(["settling", "unknown", "unreadable", "failed", "missing", "conflict"]);
 
 /** Holds that end for all guests at once: their order counts when that moment comes. */
-const SHARED_HOLDS: ReadonlySet<HoldReason> = new Set(["WaitingForOrder", "BulkTask"]);
+const SHARED_HOLDS: ReadonlySet<HoldReason> = new Set(["WaitingForOrder", "BulkTask", "NoQuorum"]);
 
 /** How one guest stood after its last reconcile. */
 export interface GuestRecord {
   readonly view: GuestView;
   /** The declaration it was reconciled with. */
   readonly desired: DesiredGuest;
-  /** Wants another look at the next poll (held, settling). */
-  readonly isWaiting: boolean;
-  /** Failed: another look when the backoff allows. */
-  readonly isBackedOff: boolean;
   /** It failed for a reason that is not the guest's. */
   readonly isHostTrouble: boolean;
 }
@@ -25,17 +21,47 @@ export interface GuestRecord {
 /** How every declared guest stood after its last reconcile, and what follows from it for the others. */
 export class GuestRecords {
   readonly #records = new Map<number, GuestRecord>();
+  readonly #waitingForOrder = new Set<number>();
+  #hasOrderNews = false;
 
   get(vmid: number): GuestRecord | undefined {
     return this.#records.get(vmid);
   }
 
   set(vmid: number, record: GuestRecord): void {
+    // Whoever waits for it in the start order may not have to any more.
+    if (this.#records.get(vmid)?.view.result !== record.view.result) this.#hasOrderNews = true;
     this.#records.set(vmid, record);
+    if (isHeldBy(record, "WaitingForOrder")) this.#waitingForOrder.add(vmid);
+    else this.#waitingForOrder.delete(vmid);
   }
 
   forget(vmid: number): void {
     this.#records.delete(vmid);
+    this.#waitingForOrder.delete(vmid);
+    this.#hasOrderNews = true;
+  }
+
+  /** Guests whose turn to start may have come, since somebody else's result changed after this was asked last. */
+  takeOrderNews(): readonly number[] {
+    if (!this.#hasOrderNews) return [];
+    this.#hasOrderNews = false;
+    return [...this.#waitingForOrder];
+  }
+
+  /** Something that the start order depends on changed on the host. */
+  noteOrderNews(): void {
+    this.#hasOrderNews = true;
+  }
+
+  /** Guests that were held for this reason when they were looked at last. */
+  heldBy(reason: HoldReason): readonly number[] {
+    return [...this.#records].flatMap(([vmid, record]) => (isHeldBy(record, reason) ? [vmid] : []));
+  }
+
+  /** Guests whose last reconcile ended so. */
+  withResult(result: ReconcileResult): readonly number[] {
+    return [...this.#records].flatMap(([vmid, { view }]) => (view.result === result ? [vmid] : []));
   }
 
   vmids(): readonly number[] {
@@ -61,4 +87,8 @@ export class GuestRecords {
     if (NOT_STARTING.has(record.view.result)) return false;
     return (record.view.plan?.holds ?? []).every((hold) => SHARED_HOLDS.has(hold.reason));
   }
+}
+
+function isHeldBy({ view }: GuestRecord, reason: HoldReason): boolean {
+  return view.plan?.holds.some((hold) => hold.reason === reason) === true;
 }

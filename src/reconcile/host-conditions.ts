@@ -49,6 +49,11 @@ export class HostConditions {
     else this.#tracker.setHost("QuorumOk", "Unknown", "NotVisible", "this token may not see the cluster's state (Sys.Audit on / would show it)", this.#at());
   }
 
+  /** False while it is known that there is no quorum; where it is not visible, a refused write tells. */
+  mayHaveQuorum(): boolean {
+    return this.#tracker.hostCondition("QuorumOk")?.status !== "False";
+  }
+
   firstReadDone(): void {
     this.#tracker.setHost("FirstFullReadDone", "True", "Done", "", this.#at());
   }

@@ -16,6 +16,8 @@ export interface HostSnapshot {
   readonly guests: ReadonlyMap<number, ListedGuest>;
   /** Guests known to be on another node: vmid → node. Filled only as far as it was asked. */
   readonly elsewhere: ReadonlyMap<number, string>;
+  /** Why the cluster could not be asked where the guests are that are not here: whether they exist is not known. */
+  readonly unlocated?: string;
   /** Running tasks of this node that this token may see. */
   readonly tasks: readonly TaskRecord[];
 }
@@ -53,6 +55,8 @@ export function taskTypeOf(kind: GuestKind, action: string): string | undefined 
   const table: Readonly<Record<string, Readonly<Record<GuestKind, string | undefined>>>> = {
     start: { qemu: "qmstart", lxc: "vzstart" },
     shutdown: { qemu: "qmshutdown", lxc: "vzshutdown" },
+    // Containers are shut down and started by two requests.
+    reboot: { qemu: "qmreboot", lxc: undefined },
     set_config: { qemu: "qmconfig", lxc: undefined },
   };
   return table[action]?.[kind];

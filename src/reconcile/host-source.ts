@@ -25,6 +25,8 @@ export interface HostSource {
   locate(vmids: readonly number[]): Promise<ProxmoxResult<ReadonlyMap<number, string>>>;
   /** True when config changes announce themselves, so that no round-robin re-read is needed. */
   readonly announcesConfigChanges: boolean;
+  /** However rarely the API is to be polled: as long as it costs nothing, this source is asked this often. */
+  readonly pollIntervalMaxMs: number;
   /** True when a successful poll proves that Proxmox's API answers. */
   readonly asksProxmox: boolean;
 }
@@ -33,6 +35,7 @@ export interface HostSource {
 export class ApiHostSource implements HostSource {
   readonly announcesConfigChanges = false;
   readonly asksProxmox = true;
+  readonly pollIntervalMaxMs = Number.POSITIVE_INFINITY;
   readonly #api: ProxmoxApi;
   readonly #node: string;
   #last: ReadonlyMap<number, ListedGuest> | undefined;

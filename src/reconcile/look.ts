@@ -64,7 +64,7 @@ function isWorthAsking({ desired, wantsStatus }: LookInput, { kind, runState }: 
 }
 
 export function isPowerAct(action: Action): boolean {
-  return action.type === "start" || action.type === "shutdown";
+  return action.type !== "set_config";
 }
 
 function planFor(input: LookInput, observed: ObservedGuest): GuestPlan {

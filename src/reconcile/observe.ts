@@ -56,5 +56,8 @@ const UNMANAGED: HaStatus = { isManaged: false };
 function absent(desired: DesiredGuest, snapshot: HostSnapshot): Observation {
   const node = snapshot.elsewhere.get(desired.vmid);
   if (node !== undefined) return { kind: "on_other_node", message: `is on node ${node}` };
+  if (snapshot.unlocated !== undefined) {
+    return { kind: "unreadable", message: `not among this node's guests, and the cluster's could not be read: ${snapshot.unlocated}`, fault: undefined };
+  }
   return { kind: "missing", message: "not among this node's guests nor the cluster's, as far as this token may see (VM.Audit on its path)" };
 }

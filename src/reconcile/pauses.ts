@@ -45,9 +45,15 @@ export function pausesInForce(facts: ReadonlyMap<string, FactValue>, nowMs: numb
   return pauses;
 }
 
-/** The text of the pause that covers this guest, or undefined. A guest's own pause is told first. */
-export function pausedReason(pauses: readonly Pause[], vmid: number): string | undefined {
-  const pause = pauses.find((candidate) => candidate.target === vmid) ?? pauses.find((candidate) => candidate.target === ALL);
+/** Those of `pauses` that are still in force at `nowMs`. */
+export function stillInForce(pauses: readonly Pause[], nowMs: number): readonly Pause[] {
+  return pauses.filter((pause) => !isOver(pause, nowMs));
+}
+
+/** The text of the pause that covers this guest at `nowMs`, or undefined. A guest's own pause is told first. */
+export function pausedReason(pauses: readonly Pause[], vmid: number, nowMs: number): string | undefined {
+  const inForce = stillInForce(pauses, nowMs);
+  const pause = inForce.find((candidate) => candidate.target === vmid) ?? inForce.find((candidate) => candidate.target === ALL);
   return pause === undefined ? undefined : describePause(pause);
 }
 

@@ -71,7 +71,7 @@ export class Refusals {
   standing(vmid: number, change: FieldChange, basis: RefusalBasis): "fresh" | "waiting" | "due" {
     const refusal = this.#guests.get(vmid)?.byKey.get(change.key);
     if (refusal === undefined || !isSame(refusal, change, basis)) return "fresh";
-    return this.#isDue(refusal, basis.digest) ? "due" : "waiting";
+    return this.#remainingMs(refusal, basis.digest) === 0 ? "due" : "waiting";
   }
 
   /** Keeps only the keys that still differ, and remembers the config they were seen with. */
@@ -90,10 +90,10 @@ export class Refusals {
     return refusals.map(({ key, message }) => ({ key, message })).toSorted((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  /** Does a key of this guest want another try, although nothing announced a change? */
-  isDue(vmid: number): boolean {
+  /** Milliseconds until a key of this guest is tried again, although nothing announces a change; 0: now. Infinite without any. */
+  remainingMs(vmid: number): number {
     const guest = this.#guests.get(vmid);
-    return guest !== undefined && [...guest.byKey.values()].some((refusal) => this.#isDue(refusal, guest.digest));
+    return Math.min(...[...(guest?.byKey.values() ?? [])].map((refusal) => this.#remainingMs(refusal, guest?.digest)));
   }
 
   forget(vmid: number): void {
@@ -110,13 +110,12 @@ export class Refusals {
     return [...this.#guests.values()].reduce((sum, { byKey }) => sum + byKey.size, 0);
   }
 
-  #isDue(refusal: Refusal, digest: string): boolean {
-    const waitedMs = this.#clock.monotonic() - refusal.refusedAtMs;
-    const waitMs = refusal.isValue
+  #remainingMs(refusal: Refusal, digest: string | undefined): number {
+    const longestMs = refusal.isValue
       ? doubled(VALUE_WAIT_MS, refusal.failureCount, REFUSED_WAIT_MAX_MS)
       : doubled(SURROUNDINGS_WAIT_MS, refusal.failureCount, SURROUNDINGS_WAIT_MAX_MS);
-    if (waitedMs >= waitMs) return true;
-    return digest !== refusal.digest && waitedMs >= doubled(CHANGED_WAIT_MS, refusal.failureCount, waitMs);
+    const waitMs = digest === refusal.digest ? longestMs : doubled(CHANGED_WAIT_MS, refusal.failureCount, longestMs);
+    return Math.max(0, refusal.refusedAtMs + waitMs - this.#clock.monotonic());
   }
 }
 

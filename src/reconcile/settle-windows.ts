@@ -8,16 +8,21 @@ const SWEEP_COUNT_MIN = 256;
 /**
  * How long an act without an answer may still happen: request timeout + Proxmox's lock timeout + margin
  * since it was started. Kept on the monotonic clock, because the wall clock may jump meanwhile; only for
- * an act of an earlier process does its journaled time have to do.
+ * an act of an earlier process does its journaled time have to do, as the wall clock stood when this one
+ * began: a jump since then (NTP, soon after a boot) changes nothing.
  */
 export class SettleWindows {
   readonly #clock: Clock;
   readonly #windowMs: number;
   readonly #deadlinesMs = new Map<string, number>();
+  readonly #begunNowMs: number;
+  readonly #begunMs: number;
 
   constructor(clock: Clock, requestTimeoutMs: number) {
     this.#clock = clock;
     this.#windowMs = requestTimeoutMs + PROXMOX_LOCK_TIMEOUT_MS + SETTLE_MARGIN_MS;
+    this.#begunNowMs = clock.now();
+    this.#begunMs = clock.monotonic();
   }
 
   /** Length of a whole window, milliseconds. */
@@ -31,7 +36,7 @@ export class SettleWindows {
     this.#deadlinesMs.set(operation.id, this.#clock.monotonic() + this.#windowMs);
   }
 
-  /** Milliseconds left; 0 when the window has passed. A start that lies in the future gets a whole window from now. */
+  /** Milliseconds left; 0 when the window has passed. A start that lies in the future gets a whole window from when this process began. */
   remainingMs(operation: Operation): number {
     const deadlineMs = this.#deadlinesMs.get(operation.id) ?? this.#first(operation);
     this.#deadlinesMs.set(operation.id, deadlineMs);
@@ -39,9 +44,8 @@ export class SettleWindows {
   }
 
   #first(operation: Operation): number {
-    const ageMs = this.#clock.now() - Date.parse(operation.startedAt ?? operation.plannedAt);
-    const remainingMs = ageMs >= 0 ? Math.max(0, this.#windowMs - ageMs) : this.#windowMs;
-    return this.#clock.monotonic() + remainingMs;
+    const ageMs = this.#begunNowMs - Date.parse(operation.startedAt ?? operation.plannedAt);
+    return this.#begunMs + (ageMs >= 0 ? Math.max(0, this.#windowMs - ageMs) : this.#windowMs);
   }
 
   #sweep(): void {

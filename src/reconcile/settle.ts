@@ -83,7 +83,7 @@ async function settleStarted(deps: SettleDeps, operation: Operation): Promise<Se
     return adopted.ok ? settleTask(deps, adopted.value) : { kind: "waiting", message: adopted.error.message };
   }
   if (only !== undefined) return lose(deps, operation, `${candidates.length} tasks fit it`);
-  return settleByObservation(deps, operation, "no task of it was found");
+  return settleByObservation(deps, operation, operation.action === "set_config" ? "no answer came" : "no task of it was found");
 }
 
 async function settleTask(deps: SettleDeps, operation: Operation): Promise<Settlement> {
@@ -114,6 +114,11 @@ async function settleByObservation(deps: SettleDeps, operation: Operation, why: 
     case "there":
       return apply(deps, operation, { type: "succeed", by: "observation", note: why });
     case "not_there":
+      if (operation.key !== undefined && operation.state === "started") {
+        const reachesBack = await reachesBackTo(deps.api, operation);
+        if (reachesBack === undefined) return { kind: "waiting", message: `${describe(operation)}: the task list cannot be read` };
+        if (!reachesBack) return lose(deps, operation, `${why}, and Proxmox's task list is not known to reach back to it`);
+      }
       // A config write has no task and its window is over: what is not there did not happen. A power
       // act whose task is unknown may have run and been undone, so absence proves nothing.
       if (operation.action === "set_config" || operation.state === "started") {
@@ -149,6 +154,9 @@ async function observeEffect(deps: SettleDeps, operation: Operation): Promise<Ef
       return observed.runState === "stopped" ? { kind: "not_there", message: "the guest is stopped" } : { kind: "there" };
     case "shutdown":
       return observed.runState === "stopped" ? { kind: "there" } : { kind: "not_there", message: `the guest is ${observed.runState}` };
+    case "reboot":
+      // It runs before and after: only its task tells.
+      return { kind: "not_there", message: "whether it was restarted cannot be seen by looking" };
     case "set_config":
       return configEffect(deps.facts, operation, observed);
     default:
@@ -182,6 +190,25 @@ async function findTasks(deps: SettleDeps, operation: Operation): Promise<readon
   return tasks.value.filter(
     (task) => task.type === type && task.startedAt >= earliest && !taken.has(task.upid) && (deps.tokenUser === undefined || task.user === deps.tokenUser),
   );
+}
+
+/** Proxmox starts a new index file after some 1,000 tasks and keeps one old one: with fewer than this in the list nothing was dropped. */
+const TASK_COUNT_WHOLE = 250;
+const TASK_LIST_COUNT_MAX = 1_000;
+
+/**
+ * Would a task of this operation still be in Proxmox's list? For what must not happen twice, absence proves
+ * nothing otherwise. A short list is whole only for a token that sees what others do, which is the privilege
+ * by which it sees the quorum (Sys.Audit). Undefined: cannot be asked now.
+ */
+async function reachesBackTo(api: ProxmoxApi, operation: Operation): Promise<boolean | undefined> {
+  const tasks = await api.listTasks({ source: "all", limit: TASK_LIST_COUNT_MAX });
+  if (!tasks.ok) return undefined;
+  const startedAt = Date.parse(operation.startedAt ?? operation.plannedAt) / 1000 - TASK_TIME_SLACK_SECONDS;
+  if (tasks.value.some((task) => task.startedAt < startedAt)) return true;
+  if (tasks.value.length >= TASK_COUNT_WHOLE) return false;
+  const quorum = await api.hasQuorum();
+  return quorum.ok ? quorum.value !== null : undefined;
 }
 
 /** Tasks that the journal knows to be another operation's: the slack would let one of a moment before pass. */

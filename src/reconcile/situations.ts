@@ -6,7 +6,7 @@ import { mayStart, startupOf, type RecentStart, type StartCandidate } from "../p
 import type { Clock } from "../ports/clock.ts";
 import type { Upid } from "../ports/proxmox-api.ts";
 import { findBulkTask, findForeignTask, type HostSnapshot } from "./host-snapshot.ts";
-import { pausedReason, pausesInForce, type Pause } from "./pauses.ts";
+import { pausedReason, pausesInForce, stillInForce, type Pause } from "./pauses.ts";
 
 /** A shutdown that timed out is tried again after this long; until then it is shown as deferred. */
 export const SHUTDOWN_RETRY_MS = 15 * 60_000;
@@ -21,6 +21,8 @@ export interface DeclaredGuests {
   declared(): ReadonlyMap<number, DesiredGuest>;
   /** False while a guest is in backoff or held by something else than the order: nobody waits for it. */
   isReadyToStart(vmid: number): boolean;
+  /** False while it is known that the cluster has no quorum. */
+  mayHaveQuorum(): boolean;
 }
 
 /**
@@ -58,8 +60,23 @@ export class Situations {
     return pausesInForce(this.#journal.facts("pause"), this.#clock.now());
   }
 
+  /** By the clock of this moment: whoever waits for a pause's end asks before the next pass. */
   pausedReason(vmid: number): string | undefined {
-    return pausedReason(this.#pauses, vmid);
+    return pausedReason(this.#pauses, vmid, this.#clock.now());
+  }
+
+  /** Milliseconds until a pause that covers this guest ends by itself; undefined: none does. */
+  pauseEndsInMs(vmid: number): number | undefined {
+    const nowMs = this.#clock.now();
+    const ends = stillInForce(this.#pauses, nowMs).flatMap(({ target, until }) => (until !== undefined && (target === vmid || target === "all") ? [Date.parse(until)] : []));
+    return ends.length === 0 ? undefined : Math.max(0, Math.min(...ends) - nowMs);
+  }
+
+  /** Milliseconds until the first delay ends that a guest which was started lately asks for; undefined: none does. */
+  startDelayMs(): number | undefined {
+    const nowMs = this.#clock.monotonic();
+    const left = this.#recentStarts.map((start) => start.startedAtMs + start.upSeconds * 1000 - nowMs).filter((leftMs) => leftMs > 0);
+    return left.length === 0 ? undefined : Math.min(...left);
   }
 
   of(desired: DesiredGuest, snapshot: HostSnapshot): GuestSituation {
@@ -68,15 +85,17 @@ export class Situations {
     const failedAtMs = this.#shutdownFailedAtMs.get(desired.vmid);
     const pausedReason = this.pausedReason(desired.vmid);
     const mustWaitForOrder = this.#orderWait(desired, snapshot);
+    const hasNoQuorum = !this.#guests.mayHaveQuorum();
     const shutdownFailed = failedAtMs !== undefined && this.#clock.monotonic() - failedAtMs < SHUTDOWN_RETRY_MS;
     // Plans keep their situation: the usual one is one and the same object for all guests.
-    if (!shutdownFailed && (pausedReason ?? foreign ?? bulk ?? mustWaitForOrder) === undefined) return UNDISTURBED;
+    if (!shutdownFailed && !hasNoQuorum && (pausedReason ?? foreign ?? bulk ?? mustWaitForOrder) === undefined) return UNDISTURBED;
     return {
       pausedReason,
       foreignTask: foreign === undefined ? undefined : `${foreign.type} by ${foreign.user} (${foreign.upid})`,
       bulkTask: bulk === undefined ? undefined : `${bulk.type} by ${bulk.user}`,
       mustWaitForOrder,
       shutdownFailed,
+      hasNoQuorum,
     };
   }
 
@@ -104,6 +123,10 @@ export class Situations {
     if (oldest !== undefined) this.#ownUpids.delete(oldest);
   }
 
+  isOwnTask(upid: Upid): boolean {
+    return this.#ownUpids.has(upid);
+  }
+
   forget(vmid: number): void {
     this.#startups.delete(vmid);
     this.#shutdownFailedAtMs.delete(vmid);
@@ -119,8 +142,11 @@ export class Situations {
   #startCandidates(snapshot: HostSnapshot): readonly StartCandidate[] {
     if (this.#candidates?.snapshot === snapshot) return this.#candidates.list;
     const list: StartCandidate[] = [];
+    // Its process is there before its start has ended, and only from that end on its delay is counted.
+    const starting = new Set(this.#journal.openOperations().flatMap(({ action, guest }) => (action === "start" ? [guest.vmid] : [])));
     for (const guest of this.#guests.declared().values()) {
-      if (guest.state !== "running" || guest.mode !== "enforce" || snapshot.guests.get(guest.vmid)?.runState !== "stopped") continue;
+      if (guest.state !== "running" || guest.mode !== "enforce") continue;
+      if (snapshot.guests.get(guest.vmid)?.runState !== "stopped" && !starting.has(guest.vmid)) continue;
       const startup = this.#startups.get(guest.vmid) ?? { order: undefined, upSeconds: 0 };
       list.push({ vmid: guest.vmid, ...startup, isReady: this.#guests.isReadyToStart(guest.vmid) });
     }

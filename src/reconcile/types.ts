@@ -1,3 +1,4 @@
+import type { ConditionMoment } from "../conditions/condition.ts";
 import type { ConditionTracker } from "../conditions/tracker.ts";
 import type { DesiredSource } from "../desired/model.ts";
 import type { ApprovedAction } from "../gate/types.ts";
@@ -9,8 +10,13 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxmoxApi } from "../ports/proxmox-api.ts";
 import type { Random } from "../ports/random.ts";
+import type { QueueObserver } from "../schedule/queue-types.ts";
+
+export type { QueueObserver, QueueState } from "../schedule/queue-types.ts";
 import type { ActResult } from "./act.ts";
 import type { ReconcileResult } from "./guest-conditions.ts";
+import type { HostConditions } from "./host-conditions.ts";
+import type { HostFacts, HostSnapshot } from "./host-snapshot.ts";
 import type { HostSource } from "./host-source.ts";
 import type { RefusedField } from "./refusals.ts";
 import type { RevisionGate } from "./revision.ts";
@@ -36,6 +42,8 @@ export interface EngineObserver {
   resynced(atMs: number): void;
   /** Seconds one round over all declared guests took, off the host. */
   cycled(seconds: number): void;
+  /** What the queue of guests does; nobody counts it when left out. */
+  readonly queue?: QueueObserver;
 }
 
 export interface EngineDeps {
@@ -53,6 +61,27 @@ export interface EngineDeps {
   readonly observer: EngineObserver;
   /** user@realm!token of this agent, as UPIDs name it; undefined while the token cannot be read. */
   readonly tokenUser: () => string | undefined;
+}
+
+/** What those who run guests need of the engine's loop. */
+export interface RunnerWorld {
+  readonly revision: RevisionGate;
+  readonly conditions: HostConditions;
+  /** Aborted when no new act may start. */
+  readonly stopActing: AbortSignal;
+  /** Aborted when running acts are no longer waited for. */
+  readonly stopWaiting: AbortSignal;
+  snapshot(): HostSnapshot | undefined;
+  facts(): HostFacts | undefined;
+  /** Has every declared guest been looked at once? Nothing is done to any before. */
+  isFirstReadDone(): boolean;
+  /** Did the last pass not reach Proxmox? One guest's fault alone does not say so. */
+  isHostAway(): boolean;
+  progressed(): void;
+  /** A guest could not be reached for a reason that is not the guest's. */
+  hostFailed(): void;
+  /** Now, for a condition. */
+  moment(): ConditionMoment;
 }
 
 /** One declared guest as `status` and the metrics see it. */

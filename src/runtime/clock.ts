@@ -21,6 +21,7 @@ export class SystemClock implements Clock {
 
   sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted === true) return Promise.resolve();
+    if (durationMs === 0) return new Promise((resolve) => void setImmediate(resolve));
     return new Promise((resolve) => {
       const wake = (): void => {
         cancel();

@@ -68,10 +68,14 @@ class RealFile implements OpenFile {
     }
   }
 
-  async dataSync(): Promise<Result<void>> {
-    const outcome = await kernelSync.sync(this.#descriptor);
+  dataSync(): Result<void> | Promise<Result<void>> {
+    const outcome = kernelSync.sync(this.#descriptor);
     if (outcome === undefined) return this.#dataSyncByThread();
-    return outcome === 0 ? ok(undefined) : fail(faultOf("sync", this.#path, systemError(outcome)));
+    return typeof outcome === "number" ? this.#resultOf(outcome) : outcome.then((errorNumber) => this.#resultOf(errorNumber));
+  }
+
+  #resultOf(errorNumber: number): Result<void> {
+    return errorNumber === 0 ? ok(undefined) : fail(faultOf("sync", this.#path, systemError(errorNumber)));
   }
 
   #dataSyncByThread(): Promise<Result<void>> {
@@ -202,6 +206,7 @@ function statusOf(stats: fs.Stats): FileStatus {
 
 const CODE_BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "file.not_found",
+  ENOTDIR: "file.not_directory",
   EEXIST: "file.exists",
   EACCES: "file.denied",
   EPERM: "file.denied",

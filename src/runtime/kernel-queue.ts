@@ -21,11 +21,14 @@ const COMMAND_DATA_SYNC = 3;
 const FLAG_EVENT_COUNTER = 1;
 const CLOSE_ON_EXEC = 0o2000000;
 const NANOSECONDS_PER_MS = 1_000_000;
+const TAKEN_COUNT = 1;
 
 function load(name: string) {
   return dlopen(name, {
     eventfd: { args: [FFIType.u32, FFIType.i32], returns: FFIType.i32 },
-    syscall: { args: [FFIType.i64, FFIType.u64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64], returns: FFIType.i64 },
+    // "fast": numbers instead of a BigInt for every argument; addresses and counts fit into them.
+    syscall: { args: [FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast], returns: FFIType.i64_fast },
+    sched_yield: { args: [], returns: FFIType.i32 },
     __errno_location: { args: [], returns: FFIType.ptr },
   }).symbols;
 }
@@ -52,19 +55,24 @@ export class KernelQueue {
   readonly eventCounter: number;
   readonly #library: Library;
   readonly #numbers: { readonly getEvents: number; readonly submit: number };
-  readonly #id: bigint;
+  readonly #id: number;
   readonly #request = new DataView(new ArrayBuffer(REQUEST_BYTES));
   readonly #requests: BigUint64Array;
   readonly #event = new DataView(new ArrayBuffer(EVENT_BYTES));
-  readonly #timeout = new BigInt64Array(2);
+  /** struct timespec in halves, the lower first (little endian): less than a second is in the third. */
+  readonly #timeout = new Int32Array(4);
   readonly #addresses: { readonly requests: number; readonly event: number; readonly timeout: number };
 
-  private constructor(library: Library, numbers: { readonly getEvents: number; readonly submit: number }, id: bigint, eventCounter: number) {
+  private constructor(library: Library, numbers: { readonly getEvents: number; readonly submit: number }, id: number, eventCounter: number) {
     this.#library = library;
     this.#numbers = numbers;
     this.#id = id;
     this.eventCounter = eventCounter;
     this.#requests = new BigUint64Array([BigInt(ptr(this.#request))]);
+    this.#request.setBigUint64(REQUEST.tag, 1n, true);
+    this.#request.setUint16(REQUEST.command, COMMAND_DATA_SYNC, true);
+    this.#request.setUint32(REQUEST.flags, FLAG_EVENT_COUNTER, true);
+    this.#request.setUint32(REQUEST.eventCounter, eventCounter, true);
     this.#addresses = { requests: ptr(this.#requests), event: ptr(this.#event), timeout: ptr(this.#timeout) };
   }
 
@@ -74,25 +82,27 @@ export class KernelQueue {
     const library = numbers === undefined ? undefined : loadFirst();
     if (numbers === undefined || library === undefined) return undefined;
     const id = new BigUint64Array(1);
-    if (library.syscall(numbers.setup, 1n, ptr(id), 0, 0, 0) !== 0n) return undefined;
+    if (Number(library.syscall(numbers.setup, 1, ptr(id), 0, 0, 0)) !== 0) return undefined;
     const eventCounter = library.eventfd(0, CLOSE_ON_EXEC);
-    return eventCounter === -1 ? undefined : new KernelQueue(library, numbers, id[0] ?? 0n, eventCounter);
+    // An address of this process: exact as a number.
+    return eventCounter === -1 ? undefined : new KernelQueue(library, numbers, Number(id[0]), eventCounter);
   }
 
   /** Asks for an fdatasync; false: not taken (a file system that has none, a full queue), nothing was begun. */
   submitDataSync(descriptor: number): boolean {
-    this.#request.setBigUint64(REQUEST.tag, 1n, true);
-    this.#request.setUint16(REQUEST.command, COMMAND_DATA_SYNC, true);
     this.#request.setUint32(REQUEST.descriptor, descriptor, true);
-    this.#request.setUint32(REQUEST.flags, FLAG_EVENT_COUNTER, true);
-    this.#request.setUint32(REQUEST.eventCounter, this.eventCounter, true);
-    return this.#library.syscall(this.#numbers.submit, this.#id, 1, this.#addresses.requests, 0, 0) === 1n;
+    return Number(this.#library.syscall(this.#numbers.submit, this.#id, 1, this.#addresses.requests, 0, 0)) === TAKEN_COUNT;
+  }
+
+  /** Lets whoever waits for this processor have it first: the kernel's own thread for the sync, above all. */
+  yieldProcessor(): void {
+    this.#library.sched_yield();
   }
 
   /** Waits up to `timeoutMs` (below 1,000) for the sync that was asked for: 0 or its error number; undefined: still under way. */
   take(timeoutMs: number): number | undefined {
-    this.#timeout[1] = BigInt(Math.round(timeoutMs * NANOSECONDS_PER_MS));
+    this.#timeout[2] = Math.round(timeoutMs * NANOSECONDS_PER_MS);
     const count = this.#library.syscall(this.#numbers.getEvents, this.#id, 1, 1, this.#addresses.event, this.#addresses.timeout);
-    return count === 1n ? Number(-this.#event.getBigInt64(EVENT_RESULT, true)) : undefined;
+    return Number(count) === TAKEN_COUNT ? Math.abs(this.#event.getInt32(EVENT_RESULT, true)) : undefined;
   }
 }

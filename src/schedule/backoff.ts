@@ -16,6 +16,16 @@ export const BACKOFF_WAIT_MAX_MS = 300_000;
 /** Share of a wait that is random, so that guests that failed together do not retry together. */
 const BACKOFF_JITTER = 0.2;
 
+/** How long a key waits; the waits double from `baseMs` to `maxMs`. */
+interface BackoffOptions {
+  readonly baseMs: number;
+  readonly maxMs: number;
+  /** Share of a wait that is random. */
+  readonly jitter: number;
+}
+
+const AFTER_FAILURE: BackoffOptions = { baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_WAIT_MAX_MS, jitter: BACKOFF_JITTER };
+
 interface Entry {
   failureCount: number;
   notBeforeMs: number;
@@ -25,18 +35,20 @@ interface Entry {
 export class Backoff {
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #options: BackoffOptions;
   readonly #entries = new Map<number, Entry>();
 
-  constructor(clock: Clock, random: Random) {
+  constructor(clock: Clock, random: Random, options: BackoffOptions = AFTER_FAILURE) {
     this.#clock = clock;
     this.#random = random;
+    this.#options = options;
   }
 
   /** Counts a failure; returns the wait in milliseconds. */
   failed(key: number): number {
     const entry = this.#entries.get(key) ?? { failureCount: 0, notBeforeMs: 0 };
     entry.failureCount += 1;
-    const waitMs = jittered(exponential(entry.failureCount), this.#random.fraction());
+    const waitMs = this.#jittered(this.#exponential(entry.failureCount));
     entry.notBeforeMs = this.#clock.monotonic() + waitMs;
     this.#entries.set(key, entry);
     return waitMs;
@@ -67,14 +79,16 @@ export class Backoff {
   size(): number {
     return this.#entries.size;
   }
-}
 
-/** Wait after the n-th failure in a row, without jitter; overflow-safe. */
-function exponential(failureCount: number): number {
-  // 2^30 s is far over the cap: the exponent is bounded before the power, not after.
-  return Math.min(BACKOFF_WAIT_MAX_MS, BACKOFF_BASE_MS * 2 ** Math.min(failureCount - 1, 30));
-}
+  /** Wait after the n-th failure in a row, without jitter; overflow-safe. */
+  #exponential(failureCount: number): number {
+    const { baseMs, maxMs } = this.#options;
+    // 2^30 times any base is far over the cap: the exponent is bounded before the power, not after.
+    return Math.min(maxMs, baseMs * 2 ** Math.min(failureCount - 1, 30));
+  }
 
-function jittered(waitMs: number, fraction: number): number {
-  return Math.min(BACKOFF_WAIT_MAX_MS, waitMs * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * fraction));
+  #jittered(waitMs: number): number {
+    const { jitter, maxMs } = this.#options;
+    return jitter === 0 ? waitMs : Math.min(maxMs, waitMs * (1 - jitter + 2 * jitter * this.#random.fraction()));
+  }
 }

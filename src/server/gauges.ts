@@ -2,7 +2,8 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Condition } from "../conditions/condition.ts";
 import { GUEST_KINDS, type GuestKind } from "../guest/key.ts";
 import type { ProcessSample } from "../ports/process-sample.ts";
-import { CONDITION_LABELS, GUEST_STATES, closedLabel } from "./metric-labels.ts";
+import type { QueueState } from "../reconcile/types.ts";
+import { CONDITION_LABELS, GUEST_STATES, QUEUE_PRIORITIES, closedLabel } from "./metric-labels.ts";
 import type { GuestConditions, JournalHeadView } from "./view.ts";
 
 /**
@@ -18,6 +19,8 @@ export interface GaugeSource {
   /** Jobs waiting and running over all lanes. */
   laneDepth(): number;
   longestLaneWaitSeconds(): number;
+  /** Which guests are next. */
+  queue(): QueueState;
   backoffGuests(): number;
   /** Config keys that Proxmox refused and that are set aside. */
   refusedKeys(): number;
@@ -34,6 +37,7 @@ export function registerGauges(registry: Registry, source: GaugeSource): void {
   registerConditions(registry, source);
   registerGuests(registry, source);
   registerJournal(registry, source);
+  registerQueue(registry, source);
   number(registry, "steward_drifted_fields", "Declared values that differ from what was found, over all guests.", () => source.driftedFields());
   number(registry, "steward_lane_depth", "Jobs waiting and running in the lanes of all guests.", () => source.laneDepth());
   number(registry, "steward_lane_longest_wait_seconds", "How long the job that waits longest has waited so far.", () => source.longestLaneWaitSeconds());
@@ -60,6 +64,17 @@ function registerGuests(registry: Registry, source: GaugeSource): void {
     for (const kind of GUEST_KINDS) for (const state of GUEST_STATES) gauge.set({ kind, state }, 0);
     for (const { kind, state } of source.guests()) gauge.inc({ kind, state: closedLabel(GUEST_STATES, state) });
   });
+}
+
+function registerQueue(registry: Registry, source: GaugeSource): void {
+  labelled(registry, "steward_queue_depth", "Guests that are ready to be looked at, by who asked.", ["priority"], (gauge) => {
+    const { depth } = source.queue();
+    for (const priority of QUEUE_PRIORITIES) gauge.set({ priority }, depth[priority]);
+  });
+  number(registry, "steward_queue_delayed", "Guests that wait for a set time: a backoff, the end of a delay.", () => source.queue().delayed);
+  number(registry, "steward_queue_running", "Guests that are being worked on.", () => source.queue().running);
+  number(registry, "steward_queue_unfinished_work_seconds", "Time spent so far on the guests that are being worked on, together.", () => source.queue().unfinishedSeconds);
+  number(registry, "steward_queue_longest_running_seconds", "How long the guest that is being worked on longest has been so.", () => source.queue().longestRunningSeconds);
 }
 
 function registerJournal(registry: Registry, source: GaugeSource): void {

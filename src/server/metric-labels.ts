@@ -1,6 +1,7 @@
 import { CONDITION_STATUSES, GUEST_CONDITIONS, HOST_CONDITIONS, type ConditionStatus } from "../conditions/condition.ts";
 import type { ActResult } from "../reconcile/act.ts";
 import type { MutatingRequest } from "../ports/proxmox-api.ts";
+import type { QueueObserver, QueueState } from "../reconcile/types.ts";
 
 /**
  * The closed sets of label values. Every series exists from the first scrape on, at 0: a counter that
@@ -9,7 +10,7 @@ import type { MutatingRequest } from "../ports/proxmox-api.ts";
  */
 
 /** The names are the record's keys, so that the compiler sees a missing or a needless one. */
-const ACTION_NAMES: Readonly<Record<ActionKind, true>> = { set_config: true, start: true, shutdown: true };
+const ACTION_NAMES: Readonly<Record<ActionKind, true>> = { set_config: true, start: true, shutdown: true, reboot: true };
 const OUTCOME_NAMES: Readonly<Record<ActionOutcome, true>> = {
   succeeded: true, failed: true, conflict: true, unsettled: true, not_journaled: true,
 };
@@ -18,6 +19,18 @@ export type ActionKind = MutatingRequest["type"];
 export type ActionOutcome = ActResult["kind"];
 export const ACTION_KINDS = Object.keys(ACTION_NAMES);
 export const ACTION_OUTCOMES = Object.keys(OUTCOME_NAMES);
+
+const PRIORITY_NAMES: Readonly<Record<QueuePriority, true>> = { wish: true, event: true, resync: true };
+
+type QueuePriority = keyof QueueState["depth"];
+
+/** Who asked for a guest. */
+export const QUEUE_PRIORITIES = Object.keys(PRIORITY_NAMES) as readonly QueuePriority[];
+
+/** How the work on a guest ended, as a label. */
+export const QUEUE_RESULTS: Readonly<Record<Parameters<QueueObserver["finished"]>[0], string>> = {
+  error: "error", terminal: "terminal", requeueAfter: "requeue_after", requeue: "requeue", done: "done",
+};
 
 export const HTTP_METHODS = ["GET", "POST", "PUT", "DELETE", "other"] as const;
 

@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { RECONCILE_RESULTS } from "../reconcile/guest-conditions.ts";
+import type { QueueObserver } from "../reconcile/types.ts";
 import { registerGauges, type GaugeSource } from "./gauges.ts";
-import { ACTION_KINDS, ACTION_OUTCOMES, HTTP_METHODS, PROXMOX_CODES, closedLabel, type ActionKind, type ActionOutcome } from "./metric-labels.ts";
+import { ACTION_KINDS, ACTION_OUTCOMES, HTTP_METHODS, PROXMOX_CODES, QUEUE_RESULTS, closedLabel, type ActionKind, type ActionOutcome } from "./metric-labels.ts";
 
 /** Counts what happens and writes it all down for a scraper. Durations are seconds. */
 export interface Metrics {
@@ -21,6 +22,8 @@ export interface Metrics {
   setLastResync(atMs: number): void;
   /** How long one round of re-reading all declared guests took; the longest a change off the host stays unseen. */
   setReadCycle(seconds: number): void;
+  /** What the queue of guests does. */
+  readonly queue: QueueObserver;
 }
 
 /** Waiting and reconciling: from "at once" to a task that is waited for. */
@@ -43,6 +46,7 @@ export function createMetrics(build: { readonly version: string; readonly commit
     ...eventMetrics(registry),
     ...requestMetrics(registry),
     ...timeMetrics(registry),
+    queue: queueMetrics(registry),
   };
 }
 
@@ -98,5 +102,26 @@ function timeMetrics(registry: Registry): Pick<Metrics, "observeLaneWait" | "obs
     observeJournalSync: (seconds) => syncs.observe(seconds),
     setLastResync: (atMs) => resync.set(atMs / 1000),
     setReadCycle: (seconds) => cycle.set(seconds),
+  };
+}
+
+function queueMetrics(registry: Registry): QueueObserver {
+  const registers = [registry];
+  const adds = new Counter({ name: "steward_queue_adds_total", help: "Guests that became ready to be looked at; one that is ready already is not counted again.", registers });
+  const refused = new Counter({ name: "steward_queue_refused_total", help: "Guests that the queue had no room for; the next full resync asks for them again.", registers });
+  const retries = new Counter({ name: "steward_queue_retries_total", help: "Guests that failed, or were not finished, and are looked at again after their backoff.", registers });
+  const results = new Counter({ name: "steward_queue_results_total", help: "How the work on a guest ended, for the queue.", labelNames: ["result"], registers });
+  const waits = new Histogram({ name: "steward_queue_wait_seconds", help: "How long guests were ready before a worker took them.", buckets: RECONCILE_BUCKETS, registers });
+  const work = new Histogram({ name: "steward_queue_work_seconds", help: "How long a guest was worked on, waiting for its turn and its acts included.", buckets: RECONCILE_BUCKETS, registers });
+  for (const result of Object.values(QUEUE_RESULTS)) results.inc({ result }, 0);
+  return {
+    added: () => adds.inc(),
+    refused: () => refused.inc(),
+    retried: () => retries.inc(),
+    waited: (seconds) => waits.observe(seconds),
+    finished: (result, seconds) => {
+      results.inc({ result: QUEUE_RESULTS[result] });
+      work.observe(seconds);
+    },
   };
 }

@@ -1,9 +1,12 @@
-import type { Condition } from "../conditions/condition.ts";
+import { formatTransition, type Condition, type TransitionEvent } from "../conditions/condition.ts";
 import { formatGuestKey } from "../guest/key.ts";
 import type { GuestConditions, ServerView } from "./view.ts";
 
 /** Guests shown; the page is for a glance, `agent status` lists all. */
 const MAX_GUEST_ROWS = 1_000;
+
+/** Newest events shown; the log has them all. */
+const MAX_EVENT_ROWS = 50;
 
 const STYLE =
   "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;margin:1rem 0}" +
@@ -20,7 +23,7 @@ export function statusPage(view: ServerView, isLocal: boolean): string {
     `<h1>${escapeHtml(title)}</h1>`,
     `<p>version ${escapeHtml(view.version)} (${escapeHtml(view.commit)}) · <a href="/readyz?verbose">readyz</a> · <a href="/livez?verbose">livez</a> · <a href="/metrics">metrics</a></p>`,
     conditionTable(view.hostConditions(), isLocal),
-    ...(isLocal ? [guestTable(view), journalLine(view)] : []),
+    ...(isLocal ? [guestTable(view), eventTable(view.events()), journalLine(view)] : []),
   ];
   return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head>\n<body>\n${body.join("\n")}\n</body></html>\n`;
 }
@@ -48,6 +51,12 @@ function guestRow({ guest, name, conditions }: GuestConditions): string {
   const cells = [escapeHtml(formatGuestKey(guest)), escapeHtml(name ?? "")];
   const stand = synced === undefined ? ["", "", ""] : [status(synced), escapeHtml(synced.reason), escapeHtml(synced.message)];
   return row([...cells, ...stand, escapeHtml(others.join(", "))]);
+}
+
+/** Newest first: one row a transition. */
+function eventTable(events: readonly TransitionEvent[]): string {
+  const rows = events.slice(-MAX_EVENT_ROWS).toReversed().map((event) => row([escapeHtml(event.at), escapeHtml(formatTransition(event))]));
+  return rows.length === 0 ? "" : `<h2>Newest events</h2>\n${table(["at", "what"], rows)}`;
 }
 
 function journalLine(view: ServerView): string {

@@ -1,4 +1,4 @@
-import type { Condition } from "../conditions/condition.ts";
+import type { Condition, TransitionEvent } from "../conditions/condition.ts";
 import type { GuestKey } from "../guest/key.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -8,6 +8,8 @@ export interface ServerView {
   liveness(): { readonly isAlive: boolean; readonly message: string };
   hostConditions(): readonly Condition[];
   guestConditions(): Iterable<GuestConditions>;
+  /** The newest transitions, oldest first, bounded. */
+  events(): readonly TransitionEvent[];
   readonly metrics: Metrics;
   readonly version: string;
   readonly commit: string;

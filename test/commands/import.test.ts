@@ -268,9 +268,12 @@ describe("into the desired state itself", () => {
     expect(existsSync(join(host.desired, "100-web.yaml"))).toBe(false);
   });
 
-  test("a directory that is not there yet is made", async () => {
+  test("a directory that is not there yet is made, those above it are not", async () => {
     await hostOf();
-    expect((await host.run("import", "--out", "a/b")).code).toBe(0);
-    expect(readdirSync(join(host.directory, "a", "b"))).toHaveLength(2);
+    const refused = await host.run("import", "--out", "a/b");
+    expect([refused.code, refused.complaints]).toEqual([1, expect.stringContaining(`expected ${join(host.directory, "a")} to be there`)]);
+    expect(existsSync(join(host.directory, "a"))).toBe(false);
+    expect((await host.run("import", "--out", "a")).code).toBe(0);
+    expect(readdirSync(join(host.directory, "a"))).toHaveLength(2);
   });
 });

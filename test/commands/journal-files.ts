@@ -49,6 +49,7 @@ export async function writeStory({ journal, clock }: RealJournal): Promise<Story
   valueOf(await journal.apply(four.id, { type: "abandon", reason: "agent is stopping" }));
   valueOf(await journal.recordVerdict(one.guest, "d1", "held", "holds_data"));
   await clock.advance(3_600_000);
+  for (const target of ["777", "778"]) valueOf(await journal.putFact("pause", target, { reason: "hands off", since: "S" }));
   for (let round = 0; round < 20; round++) valueOf(await journal.putFact("w", `k${round}`, `value ${round}`));
   return { succeeded: one.id, failed: two.id, unknown: three.id, abandoned: four.id };
 }

@@ -61,6 +61,7 @@ describe("ls", () => {
     ["a guest by its number", ["--guest", "101"], /^\d+ {2}\S+ {2}lxc\/101 /, /qemu/, 4],
     ["a guest with its kind", ["--guest", "qemu/100"], /qemu\/100/, /lxc/, 9],
     ["a guest that is not of that kind", ["--guest", "qemu/101"], /^No records/, /101/, 1],
+    ["a guest that was only paused", ["--guest", "777"], /pause\/777/, /w\/k|pause\/778|verdict/, 1],
     ["what an operation does", ["--op", "shutdown"], /(?:planned +shutdown|start|lose)/, /set_config|fact/, 3],
     ["a state it came into", ["--state", "unknown"], /lose +no answer/, /planned|succeed/, 1],
     ["two filters at once", ["--op", "start", "--state", "failed"], /fail +by answer/, /planned/, 1],

@@ -25,11 +25,15 @@ describe("status", () => {
     expect(await site.run(["status"])).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining(`pid ${second.process.pid}`) });
   });
 
-  test.concurrent("-w draws again and again until interrupted", async () => {
+  test.concurrent("-w into a pipe: a line an event, until interrupted; a restart of the agent is waited for", async () => {
     await using site = await open();
-    await site.daemon();
+    const daemon = await site.daemon();
     const watching = site.start(["status", "-w"]);
-    await watching.wrote(/JournalReady[^]*JournalReady/);
+    await watching.wrote(/^20\S+Z {2}host JournalReady True Healthy$/m);
+    await daemon.process.stop();
+    await watching.wrote(/agent not reachable, waiting/);
+    await site.daemon();
+    await watching.wrote(/JournalReady True Healthy[^]*JournalReady True Healthy/);
     watching.signal("SIGINT");
     expect(await watching.end()).toBe(0);
   });

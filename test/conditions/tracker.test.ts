@@ -38,6 +38,12 @@ describe("host conditions", () => {
     expect(tracker.hostCondition("ProxmoxReachable")).toEqual({ type: "ProxmoxReachable", status: "False", reason: "Untrusted", message: "b", lastTransitionTime: "1970-01-01T00:00:01.000Z", observedGeneration: "r2" });
   });
 
+  test("are counted for ever, and kept up to a number", () => {
+    const { tracker } = tracked();
+    for (let count = 0; count < 700; count++) tracker.setHost("ProxmoxReachable", count % 2 === 0 ? "True" : "False", count % 2 === 0 ? "Reachable" : "Unreachable", "", at(count));
+    expect([tracker.eventCount(), tracker.events().length]).toEqual([700, EVENT_COUNT_MAX]);
+  });
+
   test("the newest message is shown although it is no event", () => {
     const { tracker, events } = tracked();
     tracker.setHost("JournalReady", "False", "Full", "1 MB left", at(1));

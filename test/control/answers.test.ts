@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
-import { onceAnswer, operationsAnswer, selftestAnswer, statusAnswer } from "../../src/control/answers.ts";
+import { changeAnswer, compactionAnswer, onceAnswer, operationsAnswer, restartAnswer, selftestAnswer, statusAnswer } from "../../src/control/answers.ts";
 import { createControlApp } from "../../src/control/app.ts";
 import { askAgentFor } from "../../src/control/client.ts";
 import { FakeAgent } from "./control-target.ts";
@@ -15,8 +15,11 @@ describe("answers of a running agent", () => {
   test("of this version have the shapes that commands expect, and come through unchanged", async () => {
     const agent = new FakeAgent();
     const selftest = await agent.selftest(101);
+    const restart = await agent.restart({ vmid: 101, key: "k", keyLifeMs: 1, waitMs: 1 });
+    const compaction = await agent.compactJournal();
     const answers = [
       [statusAnswer, agent.status()], [onceAnswer, await agent.runOnce()], [operationsAnswer, agent.operations()], [selftestAnswer, selftest.ok ? selftest.value : undefined],
+      [restartAnswer, restart.ok ? restart.value : undefined], [compactionAnswer, compaction.ok ? compaction.value : undefined], [changeAnswer, agent.change()],
     ] as const;
     for (const [schema, value] of answers) {
       const parsed = v.safeParse(schema, sent(value));

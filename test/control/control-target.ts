@@ -17,8 +17,12 @@ export class FakeAgent implements ControlTarget {
       agent: { version: "0.1.0", commit: "", node: "pve1", pid: 1, startedAt: "2026-01-01T00:00:00.000Z", isDryRun: false, proxmoxUrl: "https://127.0.0.1:8006", desired: "empty", configProblem: "" },
       revision: { id: "abc", isHeld: false, message: "", declaredGuests: 0 },
       journal: { state: "healthy", message: "", head: { segment: "s", sequence: 1, hash: "h" } },
-      conditions: [], guests: [], pauses: [], openOperations: [], events: [],
+      conditions: [], guests: [], pauses: [], openOperations: [], events: [], eventCount: 0,
     };
+  }
+
+  change(): ReturnType<ControlTarget["change"]> {
+    return { version: 1, change: "1", activeGuests: 0 };
   }
 
   operations(): readonly Operation[] {
@@ -54,6 +58,14 @@ export class FakeAgent implements ControlTarget {
   selftest: ControlTarget["selftest"] = (vmid) => {
     this.calls.push(`selftest ${vmid}`);
     return Promise.resolve(ok({ version: 1, kind: "qemu", vmid, name: "web", isPassed: true, isRestored: true, steps: [] }));
+  };
+
+  restart: ControlTarget["restart"] = (request) => {
+    this.calls.push(`restart ${JSON.stringify(request)}`);
+    return Promise.resolve(ok({
+      version: 1, kind: "qemu", vmid: request.vmid, name: "web", key: request.key, state: "succeeded", isRepeat: false, operation: "op-1", keyExpiresAt: "2026-01-08T00:00:00.000Z",
+      message: "it was restarted and runs", applied: ["cores"], stillPending: [],
+    }));
   };
 
   compactJournal: ControlTarget["compactJournal"] = () => {

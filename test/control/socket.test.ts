@@ -28,6 +28,8 @@ describe("over a real socket", () => {
     { path: "/v1/resume", body: { target: "all" }, called: "resume all" },
     { path: "/v1/accept", body: { revision: "0123456789" }, called: "accept 0123456789" },
     { path: "/v1/run-once", body: {}, called: "runOnce" },
+    { path: "/v1/restart", body: { vmid: 101, key: "k", keyLifeMs: 3_600_000, waitMs: 1_000 }, called: 'restart {"vmid":101,"key":"k","keyLifeMs":3600000,"waitMs":1000}' },
+    { path: "/v1/restart", body: { vmid: 101, key: "k", keyLifeMs: 3_600_000, issuedAtMs: 5, waitMs: 0 }, called: 'restart {"vmid":101,"key":"k","keyLifeMs":3600000,"waitMs":0,"issuedAtMs":5}' },
     { path: "/v1/journal/compact", body: {}, called: "compactJournal" },
     { path: "/v1/reload", body: {}, called: "reload" },
   ];
@@ -65,6 +67,8 @@ describe("over a real socket", () => {
     ["a field too few", "/v1/accept", "{}"],
     ["another outcome", "/v1/operations/x/resolve", '{"outcome":"maybe","reason":"r"}'],
     ["null", "/v1/accept", "null"],
+    ["a VMID that is none", "/v1/restart", '{"vmid":1,"key":"k","keyLifeMs":1,"waitMs":1}'],
+    ["a wait without end", "/v1/restart", '{"vmid":101,"key":"k","keyLifeMs":1,"waitMs":1e12}'],
   ];
   test.each(bad)("%s is refused and does nothing", async (_, path, body) => {
     const { path: at, socket, agent } = await listening();

@@ -17,9 +17,13 @@ describe("a name that cannot be a key has the key it was meant to be", () => {
   }
 
   test("one that resembles none has no hint, nor has a sub-key", () => {
-    expect(told("lxc", "lxc.idmap: x")[0]).toEndWith('found "lxc.idmap"');
+    expect(told("qemu", "????: x")[0]).toEndWith('found "????"');
     expect(told("qemu", "net0: { Bridge: a }")[0]).toEndWith('found "Bridge"');
   });
+});
+
+test("a raw lxc line belongs in the container's own file (row 80)", () => {
+  for (const line of ["lxc.idmap: x", "lxc: x"]) expect(told("lxc", line)).toEqual([expect.stringContaining("keep them in /etc/pve/lxc/VMID.conf on the host")]);
 });
 
 describe("a problem points at", () => {

@@ -413,12 +413,12 @@ describe("the directory itself", () => {
       return stdout.toString() === "" ? stderr.toString() : stdout.toString();
     };
     chmodSync(inside, 0o000);
-    expect(seen()).toContain(`desired.unreadable ${inside}: expected a directory, found that the agent's user may not read it; correct owner or mode`);
+    expect(seen()).toContain(`desired.unreadable ${inside}: expected a directory, found that the agent's user may not read it; give it the group of the agent's user (chgrp) and let the group read it (chmod g+r, of a directory g+rx)`);
     chmodSync(inside, 0o744);
     if (nobody.length > 0) expect(seen()).toContain(`desired.unreadable ${file}: expected a readable file, found that the agent's user may not read it`);
     chmodSync(inside, 0o755);
     chmodSync(file, 0o000);
-    expect(seen()).toContain(`desired.unreadable ${file}: expected a readable file, found that the agent's user may not read it; correct owner or mode`);
+    expect(seen()).toContain(`desired.unreadable ${file}: expected a readable file, found that the agent's user may not read it; give it the group of the agent's user (chgrp) and let the group read it (chmod g+r, of a directory g+rx)`);
     chmodSync(file, 0o644);
     expect(seen()).toContain("vmids 101");
   });

@@ -71,6 +71,7 @@ describe("the second look before sending", () => {
     expect(() => assertApproved({ type: "start", guest: GUEST }, observedGuest())).not.toThrow();
     expect(() => assertApproved({ type: "shutdown", guest: GUEST, timeoutSeconds: 60 }, observedGuest())).not.toThrow();
     expect(() => assertApproved({ type: "shutdown", guest: GUEST }, observedGuest())).not.toThrow();
+    expect(() => assertApproved({ type: "reboot", guest: { kind: "qemu", vmid: 101 }, timeoutSeconds: 60 }, observedGuest())).not.toThrow();
   });
 
   const cases: readonly [string, MutatingRequest, RegExp][] = [
@@ -83,6 +84,8 @@ describe("the second look before sending", () => {
     ["a key both set and deleted", { ...request, delete: ["cores"] }, /twice/],
     ["another guest", { ...request, guest: { kind: "lxc", vmid: 101 } }, /approved for qemu\/101/],
     ["a start of another guest", { type: "start", guest: { kind: "qemu", vmid: 102 } }, /approved for qemu\/101/],
+    ["a reboot without time", { type: "reboot", guest: { kind: "qemu", vmid: 101 }, timeoutSeconds: 0 }, /timeout/],
+    ["a reboot of another guest", { type: "reboot", guest: { kind: "qemu", vmid: 102 }, timeoutSeconds: 60 }, /approved for qemu\/101/],
     ["a shutdown without time", { type: "shutdown", guest: GUEST, timeoutSeconds: 0 }, /timeout/],
   ];
   test.each(cases)("throws for %s", (_, wrong, message) => {

@@ -168,4 +168,12 @@ describe("a power act", () => {
     expect(classifyPowerAct(action, observedGuest({ vmid: 102 }), "desired").class).toBe("destructive");
     expect(classifyPowerAct(action, observedGuest({ kind: "lxc" }), "desired").class).toBe("destructive");
   });
+
+  test("a reboot is benign when a person asks for it, of a VM that was read; the desired state never asks", () => {
+    const observed = observedGuest();
+    const action = { type: "reboot", guest: { kind: "qemu", vmid: 101 }, reason: "" } as const;
+    expect(classifyPowerAct(action, observed, "operation")).toEqual({ class: "benign" });
+    for (const provenance of ["desired", "compensation"] as const) expect(classifyPowerAct(action, observed, provenance).class).toBe("destructive");
+    for (const other of [undefined, observedGuest({ vmid: 102 }), observedGuest({ kind: "lxc" })]) expect(classifyPowerAct(action, other, "operation").class).toBe("destructive");
+  });
 });

@@ -20,7 +20,7 @@ describe.skipIf(!isRoot)("installing (needs root: files are given to another use
       "usermod --append --groups www-data steward",
     ]);
     const expected: Readonly<Record<string, string>> = {
-      "/etc/steward": "750 0:990", "/etc/steward/desired": "750 0:990", [CONFIG]: "640 0:990", "/etc/steward/desired/guests.yaml": "640 0:990",
+      "/etc/steward": "750 0:990", "/etc/steward/desired": "2750 0:990", [CONFIG]: "640 0:990", "/etc/steward/desired/guests.yaml": "640 0:990",
       "/etc/steward/token": "nothing", "/var/lib/steward": "700 990:990", "/usr/local/bin/agent": "755 0:0",
       "/etc/systemd/system/steward.service": "644 0:0", "/usr/local/share/bash-completion/completions/agent": "644 0:0",
     };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { planInstall } from "../../src/install/install.ts";
+import { isChange } from "../../src/install/step.ts";
 import { planUninstall, type UninstallRequest } from "../../src/install/uninstall.ts";
 import { carryOut, FakeMachine, isRoot } from "./fake-machine.ts";
 
@@ -51,6 +52,8 @@ describe.skipIf(!isRoot)("uninstalling (needs root: files are given to another u
     expect(planned.ok && planned.value.steps.filter(({ verb }) => verb === "leave").map(({ what }) => what)).toEqual(["/etc/steward/desired/web.yaml"]);
     carryOut(planned);
     expect(machine.tree.list("/etc/steward/desired")).toEqual(["web.yaml"]);
+    const again = planUninstall(removal(machine, true));
+    expect(again.ok && again.value.steps.filter((step) => isChange(step))).toEqual([]);
   });
 
   test("a user that was there before is not taken away", () => {

@@ -92,6 +92,11 @@ export class DiskModel {
     }
   }
 
+  /** The state after a crash now in which nothing that was not synced happened. */
+  synced(): CrashState {
+    return this.#materialise([], [], new Map());
+  }
+
   /** States after a crash now; the two extremes (all happened, nothing happened) first. */
   *states(random: SeededRandom, effort: Effort): Generator<CrashState> {
     const pending = [...this.#pendingNames, ...this.#pendingData].sort((left, right) => left.index - right.index);

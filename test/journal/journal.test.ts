@@ -17,6 +17,19 @@ function heldSyncs(fileSystem: MemoryFileSystem) {
   return { waiting, releaseOne: () => waiting.shift()?.() };
 }
 
+/** Time that passes without a turn of the event loop. */
+class SpentClock extends FakeClock {
+  spentMs = 0;
+
+  override monotonic(): number {
+    return this.spentMs;
+  }
+
+  override sleep(durationMs: number): Promise<void> {
+    return durationMs === 0 ? turns() : super.sleep(durationMs);
+  }
+}
+
 async function turns(): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(resolve));
 }
@@ -28,6 +41,35 @@ describe("group commit", () => {
     const before = syncsOf(fileSystem);
     valueOf(await journal.putFact("w", "k", 1));
     expect(syncsOf(fileSystem) - before).toBe(1);
+  });
+
+  test("on a disk that answers at once a lone append is durable before anybody else gets a turn", async () => {
+    const fileSystem = new MemoryFileSystem();
+    const journal = await openOrThrow(fileSystem);
+    void journal.putFact("w", "k", 1);
+    expect(journal.fact("w", "k")).toBe(1);
+    // The next one of the same moment is not alone any more: it gathers with those that follow.
+    const before = syncsOf(fileSystem);
+    const gathered = [2, 3, 4].map((value) => journal.putFact("w", "k", value));
+    expect(syncsOf(fileSystem)).toBe(before);
+    await Promise.all(gathered);
+    expect(syncsOf(fileSystem) - before).toBe(1);
+  });
+
+  test("appends without end still leave the event loop its turns", async () => {
+    const fileSystem = new MemoryFileSystem();
+    const clock = new SpentClock();
+    const journal = await openOrThrow(fileSystem, { clock });
+    // Each sync takes a millisecond in place.
+    fileSystem.beforeSync = () => void (clock.spentMs += 1);
+    let turnsTaken = 0;
+    const turn = (): void => {
+      turnsTaken += 1;
+      setImmediate(turn);
+    };
+    setImmediate(turn);
+    for (let count = 0; count < 100; count++) valueOf(await journal.putFact("w", "k", count));
+    expect(turnsTaken).toBeGreaterThan(30);
   });
 
   test("begin writes its two records in one sync", async () => {
@@ -67,7 +109,8 @@ describe("group commit", () => {
     await Promise.all(Array.from({ length: 20 }, async (_, appender) => {
       for (let round = 0; round < 10; round++) valueOf(await journal.putFact("w", `k${appender}`, round));
     }));
-    expect(syncsOf(fileSystem) - before).toBe(10);
+    // The very first came alone; from then on all twenty share.
+    expect(syncsOf(fileSystem) - before).toBe(11);
   });
 
   test("a queue that the disk does not empty refuses, with its own error, and what was taken still counts", async () => {
@@ -108,6 +151,7 @@ describe("operations", () => {
     const fileSystem = new MemoryFileSystem();
     const journal = await openOrThrow(fileSystem);
     const planned = valueOf(await journal.plan(startOf(101)));
+    fileSystem.beforeSync = turns;
     const started = journal.apply(planned.id, { type: "start" });
     const running = journal.apply(planned.id, { type: "task", upid: "UPID:x" });
     expect(codeOf(await journal.apply(planned.id, { type: "start" }))).toBe("journal.illegal_transition");

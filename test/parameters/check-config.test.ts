@@ -9,6 +9,9 @@ function told(kind: GuestKind, key: string, value: DeclaredValue): string[] {
   return checkEntry(kind, key, value).map(({ subKey, expected, found, advice }) => `${subKey ?? key}: expected ${expected}, found ${found}${advice === "" ? "" : `; ${advice}`}`);
 }
 
+/** docs/proxmox.md row 80 */
+const RAW_LINE_ADVICE = "raw lxc lines cannot be set over Proxmox's API; keep them in /etc/pve/lxc/VMID.conf on the host, where the agent leaves them alone, and remove this";
+
 describe("a key that Proxmox does not have", () => {
   const rows: readonly (readonly [GuestKind, string, string])[] = [
     ["qemu", "memroy", "did you mean `memory`?"],
@@ -25,7 +28,7 @@ describe("a key that Proxmox does not have", () => {
     ["lxc", "name", "only qemu guests have it; did you mean `hostname`?"],
     ["lxc", "balloon", "only qemu guests have it; remove it, or correct `kind`"],
     ["qemu", "digest", "Proxmox writes it itself; remove it"],
-    ["lxc", "lxc", "Proxmox writes it itself; remove it"],
+    ["lxc", "lxc", RAW_LINE_ADVICE], ["lxc", "lxc.apparmor.profile", RAW_LINE_ADVICE],
     ["qemu", "meta", "Proxmox writes it itself; remove it"],
     ["lxc", "vmid", "`vmid` stands beside `config`, not in it; indent it less"],
     ["qemu", "something-else-entirely", "docs/desired-state.md says which keys there are; remove it"],

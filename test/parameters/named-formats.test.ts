@@ -35,7 +35,7 @@ describe("formats that the schema names without saying what they hold", () => {
 
   test("are judged, or are known not to be", () => {
     const named = GUEST_KINDS.flatMap((kind) => Object.values(PARAMETERS[kind]).flatMap(({ format }) => (typeof format === "string" ? [format] : [])));
-    const notJudged = ["lxc-ip-with-ll-iface-list", "pve-cpuset", "pve-ct-timezone", "pve-qm-bootdisk", "pve-storage-id", "pve-volume-id", "urlencoded"];
+    const notJudged = ["pve-cpuset", "pve-ct-timezone", "pve-qm-bootdisk", "pve-storage-id", "pve-volume-id", "urlencoded"];
     // `pve-qm-ide` is that of ide0.
     expect([...new Set(named)].filter((name) => !(name in NAMED_FORMATS) && !(name in SCALAR_FORMATS)).sort()).toEqual([...notJudged, "pve-qm-ide"].sort());
   });

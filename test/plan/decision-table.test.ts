@@ -14,6 +14,7 @@ const CIRCUMSTANCES: readonly { readonly hold: HoldReason | undefined; readonly 
   { hold: "Paused", scope: "all", observed: {}, situation: { pausedReason: "" } },
   { hold: "ActUnsettled", scope: "all", observed: {}, situation: { isActUnsettled: "start, outcome unknown" } },
   { hold: "Locked", scope: "all", observed: { lock: "backup" }, situation: {} },
+  { hold: "NoQuorum", scope: "all", observed: {}, situation: { hasNoQuorum: true } },
   { hold: "Template", scope: "power", observed: { isTemplate: true }, situation: {} },
   { hold: "HaManaged", scope: "power", observed: { ha: { isManaged: true, state: "started" } }, situation: {} },
   { hold: "HaManaged", scope: "power", observed: { ha: { isManaged: true } }, situation: {} },

@@ -78,6 +78,6 @@ describe("the plan cache", () => {
 
 function situations(): readonly GuestSituation[] {
   return [
-    { pausedReason: "" }, { isActUnsettled: "x" }, { foreignTask: "x" }, { bulkTask: "x" }, { mustWaitForOrder: "x" }, { shutdownFailed: true },
+    { pausedReason: "" }, { isActUnsettled: "x" }, { foreignTask: "x" }, { bulkTask: "x" }, { mustWaitForOrder: "x" }, { shutdownFailed: true }, { hasNoQuorum: true },
   ];
 }

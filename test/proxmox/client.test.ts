@@ -109,6 +109,42 @@ describe("what Proxmox may change without notice", () => {
     expect(list.ok ? list.value.map(({ problem }) => problem) : []).toEqual([undefined, expect.stringMatching(/^status: /), undefined]);
   });
 
+  describe("a row of the guest list that does not say whose it is", () => {
+    const rows = [{ vmid: 100, status: "running" }, { status: "running", name: "web" }, { vmid: 102, status: "stopped" }];
+    const here = (vmid: number): object => ({ type: "qemu", vmid, node: "pve1" });
+    const others = [here(100), here(102), { type: "qemu", vmid: 103, node: "pve2" }, { type: "lxc", vmid: 200, node: "pve1" }];
+    const listed = async (list: readonly unknown[], cluster?: readonly unknown[]) => {
+      const { api } = await clientFor({ "/nodes/pve1/qemu": data(list), ...(cluster === undefined ? {} : { "/cluster/resources": data(cluster) }) });
+      return api.listGuests("qemu");
+    };
+
+    test("is of the guest that the cluster has here and the list does not name", async () => {
+      const list = await listed(rows, [...others, here(101)]);
+      expect(list).toMatchObject({ value: [{ vmid: 100, runState: "running" }, { vmid: 102, runState: "stopped" }, { kind: "qemu", vmid: 101, runState: "unknown" }] });
+      expect(list.ok ? list.value.map(({ problem }) => problem) : []).toEqual([undefined, undefined, expect.stringMatching(/^GET \/nodes\/pve1\/qemu: expected at data\.1\.vmid: /)]);
+    });
+
+    test.each([["null", null], ["a list", [101]], ["no whole number", { vmid: "x" }], ["none of a guest", { vmid: 0 }], ["not a number at all", { vmid: { id: 101 } }]])("whatever it holds instead: %s", async (_, row) => {
+      expect(await listed([row], [here(101)])).toMatchObject({ value: [{ vmid: 101, problem: expect.stringContaining("at data.0") }] });
+    });
+
+    test("makes every guest unreadable that it may be of", async () => {
+      const list = await listed(rows, [...others, here(101), here(104)]);
+      expect(list.ok ? list.value.filter(({ problem }) => problem !== undefined).map(({ vmid }) => vmid) : []).toEqual([101, 104]);
+    });
+
+    test.each([["the cluster cannot be asked", undefined], ["the cluster does not know of it either", others]])("makes the list unusable where %s", async (_, cluster) => {
+      const list = await listed(rows, cluster);
+      expect(list).toMatchObject({ error: { code: "proxmox.unexpected_answer", message: expect.stringContaining("GET /nodes/pve1/qemu: expected at data.1.vmid") } });
+    });
+
+    test("costs no request more where there is none", async () => {
+      const { api, server } = await clientFor({ "/nodes/pve1/qemu": data([{ vmid: 100, status: "running" }]) });
+      await api.listGuests("qemu");
+      expect(server.requests).toHaveLength(1);
+    });
+  });
+
   test("an answer of another shape names where it differs", async () => {
     const { api } = await clientFor({ "/nodes/pve1/qemu": data([{ vmid: 100 }, { vmid: "x" }]), "/version": data({ version: "later" }), "/nodes/pve1/qemu/100/pending": data([{ key: "cores", value: 1 }]) });
     const list = await api.listGuests("qemu");

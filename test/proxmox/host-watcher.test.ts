@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DEFAULT_TAG_STYLE } from "../../src/guest/host-facts.ts";
 import { fault, type Fault } from "../../src/ports/errors.ts";
+import { PIDS_CHECKED_PER_POLL_MAX } from "../../src/proxmox/machine-pids.ts";
 import { createHostWatcher, type HostWatcher, type HostWatcherOptions } from "../../src/proxmox/host-watcher.ts";
 import { parseActiveTasks, parseDatacenterTagStyle, parseHaResources, parseHostVersion, parseVmlist } from "../../src/proxmox/host-formats.ts";
 import { createFileSystem } from "../../src/runtime/file-system.ts";
@@ -12,6 +13,8 @@ import { createFileSystem } from "../../src/runtime/file-system.ts";
 class HostDirectory {
   readonly root = mkdtempSync(join(tmpdir(), "steward-host-"));
   readonly reads: string[] = [];
+  readonly looks: string[] = [];
+  nowMs = 0;
   readonly denied = new Set<string>();
   readonly counters: Record<string, unknown> = { starttime: 1790000000, clinfo: 1, vmlist: 1, "datacenter.cfg": 1, "ha/resources.cfg": 1, kvstore: { pve1: { tasklist: 1 } } };
   readonly guests: Record<string, { node: string; type: string; version: number }> = {
@@ -43,6 +46,18 @@ class HostDirectory {
     this.write("pve/.version", JSON.stringify(this.counters));
   }
 
+  /** Polls until the directory of pid files is known not to change any more. */
+  settle(watcher: HostWatcher): void {
+    watcher.poll();
+    this.nowMs += 1_000;
+    watcher.poll();
+  }
+
+  /** As if the directory of pid files had been changed at one certain moment. */
+  stampPidFiles(): void {
+    utimesSync(join(this.root, "run/qemu-server"), 1_790_000_000, 1_790_000_000);
+  }
+
   bump(name: string): void {
     this.counters[name] = Number(this.counters[name]) + 1;
     this.write("pve/.version", JSON.stringify(this.counters));
@@ -59,9 +74,12 @@ class HostDirectory {
     const files = {
       readFile: (path: string) => guard(path, (at) => real.readFile(at)),
       list: (path: string) => guard(path, (at) => real.list(at)),
-      status: (path: string) => real.status(path),
+      status: (path: string) => {
+        this.looks.push(path.slice(this.root.length + 1));
+        return real.status(path);
+      },
     };
-    return { pveDir: at("pve"), runDir: at("run"), taskDir: at("tasks"), cgroupDir: at("cgroup"), procDir: at("proc"), node: "pve1", files };
+    return { pveDir: at("pve"), runDir: at("run"), taskDir: at("tasks"), cgroupDir: at("cgroup"), procDir: at("proc"), node: "pve1", files, clock: { monotonic: () => this.nowMs } };
   }
 }
 
@@ -91,11 +109,26 @@ describe("the list of guests (row H2)", () => {
     expect(first).toMatchObject({ changed: [], runStateChanged: [], starttimeChanged: false, problems: [] });
   });
 
-  test("an unchanged host costs one small file, the task list and three listings", () => {
-    watcher.poll();
-    host.reads.length = 0;
-    watcher.poll();
-    expect(host.reads.toSorted()).toEqual(["cgroup/lxc", "proc", "pve/.version", "run/qemu-server", "tasks/active"]);
+  test("an unchanged host costs two small files and the names of the containers, however many guests there are", () => {
+    for (let vmid = 1_000; vmid < 3_000; vmid++) host.guests[vmid] = { node: "pve1", type: "qemu", version: 1 };
+    host.publish();
+    for (let vmid = 1_000; vmid < 1_500; vmid++) host.write(`run/qemu-server/${vmid}.pid`, "4242\n");
+    host.settle(watcher);
+    for (let poll = 0; poll < 10; poll++) {
+      host.reads.length = host.looks.length = 0;
+      const snapshot = watcher.poll();
+      expect(host.reads.toSorted()).toEqual(["cgroup/lxc", "pve/.version", "tasks/active"]);
+      expect(host.looks.length).toBeLessThanOrEqual(PIDS_CHECKED_PER_POLL_MAX + 2);
+      expect(snapshot.runStates.get(1_499)).toBe("running");
+    }
+  });
+
+  test("while nothing changes a poll gives the very objects of the one before", () => {
+    host.write("run/qemu-server/100.pid", "4242\n");
+    const first = watcher.poll();
+    const second = watcher.poll();
+    expect(second.vmlist).toBe(first.vmlist);
+    expect(second.runStates).toBe(first.runStates);
   });
 
   test.each([
@@ -226,12 +259,103 @@ describe("run states", () => {
     expect(snapshot.problems).toMatchObject([{ kind: "unreadable" }]);
   });
 
+  test("more containers than are listed every time: one whose init died is found within a second, one that a task stopped at once", () => {
+    for (let vmid = 1_000; vmid < 1_300; vmid++) {
+      host.guests[vmid] = { node: "pve1", type: "lxc", version: 1 };
+      mkdirSync(join(host.root, `cgroup/lxc/${vmid}`));
+    }
+    host.publish();
+    watcher.poll();
+    host.remove("cgroup/lxc/1000");
+    host.nowMs += 250;
+    expect(watcher.poll().runStateChanged).toEqual([]);
+    host.nowMs += 750;
+    expect(watcher.poll().runStateChanged).toEqual([1_000]);
+    host.remove("cgroup/lxc/1001");
+    host.write("tasks/active", "UPID:pve1:00001092:0005CF07:6B00ED3B:vzshutdown:1001:root@pam: 0\n");
+    expect(watcher.poll().runStateChanged).toEqual([1_001]);
+  });
+
   test("pid files are read once, not at every poll", () => {
     host.write("run/qemu-server/100.pid", "4242\n");
     watcher.poll();
     host.reads.length = 0;
     watcher.poll();
     expect(host.reads).not.toContain("run/qemu-server/100.pid");
+  });
+
+  test("their directory is listed when a name came or went, and not while none did", () => {
+    host.settle(watcher);
+    host.reads.length = 0;
+    watcher.poll();
+    expect(host.reads).not.toContain("run/qemu-server");
+    host.write("run/qemu-server/100.pid", "4242\n");
+    expect(watcher.poll()).toMatchObject({ runStateChanged: [100] });
+    host.remove("run/qemu-server/100.pid");
+    expect(watcher.poll()).toMatchObject({ runStateChanged: [100] });
+  });
+
+  test("a name that came in the same tick of the clock as the last listing is seen all the same", () => {
+    host.stampPidFiles();
+    watcher.poll();
+    host.write("run/qemu-server/100.pid", "4242\n");
+    host.stampPidFiles();
+    host.nowMs += 250;
+    expect(watcher.poll()).toMatchObject({ runStateChanged: [100] });
+  });
+
+  test("and it is listed now and then, whatever its time says", () => {
+    host.stampPidFiles();
+    host.settle(watcher);
+    host.write("run/qemu-server/100.pid", "4242\n");
+    host.stampPidFiles();
+    host.nowMs += 250;
+    expect(watcher.poll().runStateChanged).toEqual([]);
+    host.nowMs += 5_000;
+    expect(watcher.poll().runStateChanged).toEqual([100]);
+  });
+
+  test("another directory by the same name is listed", () => {
+    host.settle(watcher);
+    host.remove("run/qemu-server");
+    host.write("run/qemu-server/100.pid", "4242\n");
+    expect(watcher.poll()).toMatchObject({ runStateChanged: [100] });
+  });
+
+  test("of more machines than one poll looks at, each one that was killed is found, and all that live stay", () => {
+    for (let vmid = 1_000; vmid < 1_350; vmid++) {
+      host.guests[vmid] = { node: "pve1", type: "qemu", version: 1 };
+      host.write(`run/qemu-server/${vmid}.pid`, vmid === 1_349 ? "5555\n" : "4242\n");
+    }
+    mkdirSync(join(host.root, "proc/5555"));
+    host.publish();
+    host.settle(watcher);
+    host.remove("proc/5555");
+    const found = Array.from({ length: 4 }, () => watcher.poll().runStateChanged);
+    expect(found.flat()).toEqual([1_349]);
+    expect([...watcher.poll().runStates.values()].filter((state) => state === "running")).toHaveLength(349);
+  });
+
+  test("a machine that is started again after it was killed is found by its new number in the old file", () => {
+    host.write("run/qemu-server/100.pid", "777\n");
+    host.settle(watcher);
+    expect(watcher.poll().runStates.get(100)).toBe("stopped");
+    writeFileSync(join(host.root, "run/qemu-server/100.pid"), "4242\n");
+    expect(watcher.poll()).toMatchObject({ runStateChanged: [100] });
+  });
+
+  test("processes that become visible are looked at all at once: none is called stopped for not having had its turn", () => {
+    for (let vmid = 1_000; vmid < 1_350; vmid++) {
+      host.guests[vmid] = { node: "pve1", type: "qemu", version: 1 };
+      host.write(`run/qemu-server/${vmid}.pid`, "4242\n");
+    }
+    host.remove("proc/1");
+    host.remove("proc/4242");
+    host.publish();
+    host.settle(watcher);
+    for (const pid of ["1", "4242"]) mkdirSync(join(host.root, "proc", pid));
+    expect(watcher.poll().runStateChanged).toEqual([]);
+    expect(watcher.poll().runStates.get(1_349)).toBe("running");
   });
 });
 
@@ -283,6 +407,18 @@ describe("cluster files (row H3)", () => {
     });
   });
 
+  test("that say the same are the same object, whatever else was written into them: no reason to read every guest", () => {
+    host.write("pve/ha/resources.cfg", "vm: 100\n\tstate started\n\n");
+    const before = watcher.poll();
+    host.write("pve/datacenter.cfg", "keyboard: de\n");
+    host.write("pve/ha/resources.cfg", "vm: 100\n\tstate started\n\tmax_restart 3\n\n");
+    host.bump("datacenter.cfg");
+    host.bump("ha/resources.cfg");
+    const after = watcher.poll();
+    expect(after.tagStyle).toBe(before.tagStyle);
+    expect(after.haResources).toBe(before.haResources);
+  });
+
   test("that may not be read are null, never a default", () => {
     host.denied.add("pve/datacenter.cfg").add("pve/ha/resources.cfg");
     const snapshot = watcher.poll();
@@ -324,7 +460,7 @@ test("10,000 guests: a poll on an unchanged host reads no more than with three",
   expect(first.runStates.size).toBe(10_002);
   host.reads.length = 0;
   const second = watcher.poll();
-  expect(host.reads).toHaveLength(5);
+  expect(host.reads.toSorted()).toEqual(["cgroup/lxc", "pve/.version", "run/qemu-server", "tasks/active"]);
   expect([...second.runStates.values()].filter((state) => state === "running")).toHaveLength(1_000);
   host.publish(() => void (host.guests[5_000] = { node: "pve1", type: "qemu", version: 99_999 }));
   expect(watcher.poll().changed).toEqual([5_000]);

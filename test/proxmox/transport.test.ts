@@ -67,6 +67,7 @@ describe("what goes over the wire (row R9)", () => {
   test.each([
     { request: START, target: "POST /api2/json/nodes/pve1/qemu/101/status/start", body: "" },
     { request: { type: "shutdown", guest: { kind: "lxc", vmid: 200 }, timeoutSeconds: 60 } as const, target: "POST /api2/json/nodes/pve1/lxc/200/status/shutdown", body: "timeout=60" },
+    { request: { type: "reboot", guest: { kind: "qemu", vmid: 100 }, timeoutSeconds: 90 } as const, target: "POST /api2/json/nodes/pve1/qemu/100/status/reboot", body: "timeout=90" },
     { request: { type: "shutdown", guest: { kind: "qemu", vmid: 100 } } as const, target: "POST /api2/json/nodes/pve1/qemu/100/status/shutdown", body: "" },
   ])("$target with body '$body'", async ({ request, target, body }) => {
     const { api, server } = await start(inOrder(json(200, { data: UPID })));

@@ -71,12 +71,12 @@ describe("pending values", () => {
   const pending = { ...EMPTY, restartPending: [{ key: "cores", running: "1", pending: "2" }, { key: "vga", running: undefined, pending: "std" }, { key: "cpu", running: "host", pending: undefined }] };
 
   test("are listed with what runs and what will", () => {
-    expect(recorded({ result: "in_sync", plan: pending })("RestartPending")).toBe("True PendingValues applies at the next restart: cores 1 → 2; vga absent → std; cpu host → absent");
+    expect(recorded({ result: "in_sync", plan: pending })("RestartPending")).toBe("True PendingValues applies at the next restart: cores 1 → 2; vga absent → std; cpu host → absent; \"agent restart 101 --key NAME\" restarts it once");
   });
 
   test("secrets are named without their values", () => {
     const at = recorded({ result: "in_sync", plan: { ...EMPTY, restartPending: [{ key: "cipassword", running: "hunter1", pending: "hunter2" }] } });
-    expect(at("RestartPending")).toBe("True PendingValues applies at the next restart: cipassword");
+    expect(at("RestartPending")).toBe("True PendingValues applies at the next restart: cipassword; \"agent restart 101 --key NAME\" restarts it once");
   });
 
   test.each([["not read", undefined], ["unreadable", { ...EMPTY, standing: "unreadable" as const }]])("what was known stays while the guest is %s", (_, plan) => {

@@ -185,7 +185,6 @@ describe("files that cannot be used", () => {
   const tolerated: readonly (readonly [string, HostProblem])[] = [
     ["datacenter.cfg", unusable("/etc/pve/datacenter.cfg")],
     ["the HA resources", unusable("/etc/pve/ha/resources.cfg")],
-    ["the processes", unusable("/proc")],
     ["a task list caught half-written", unusable("/var/log/pve/tasks/active", "malformed")],
   ];
   test.each(tolerated)("%s alone is no reason to ask the API for all of it", async (_, problem) => {

@@ -40,7 +40,14 @@ describe("pauses", () => {
 
   test("a guest's own pause is told before the one of all", () => {
     const pauses = inForce({ all: { reason: "maintenance", since: SINCE }, 101: { reason: "mine", since: SINCE } });
-    expect([pausedReason(pauses, 101), pausedReason(pauses, 102), pausedReason([], 101)]).toEqual([`paused since ${SINCE}: mine`, `paused since ${SINCE}: maintenance`, undefined]);
+    expect([pausedReason(pauses, 101, NOW), pausedReason(pauses, 102, NOW), pausedReason([], 101, NOW)]).toEqual([`paused since ${SINCE}: mine`, `paused since ${SINCE}: maintenance`, undefined]);
+  });
+
+  test("one that is over says nothing any more, also while the list of pauses is of a moment ago", () => {
+    const pauses = inForce({ all: { reason: "maintenance", since: SINCE }, 101: { reason: "mine", since: SINCE, until: "2026-01-01T00:00:01.000Z" } });
+    expect([NOW, NOW + 999, NOW + 1_000].map((nowMs) => pausedReason(pauses, 101, nowMs))).toEqual([
+      `paused since ${SINCE} until 2026-01-01T00:00:01.000Z: mine`, `paused since ${SINCE} until 2026-01-01T00:00:01.000Z: mine`, `paused since ${SINCE}: maintenance`,
+    ]);
   });
 
   test("in words, with end and reason where there are such", () => {

@@ -42,6 +42,16 @@ describe("the settle window", () => {
     }
   });
 
+  test("of an act of an earlier process runs from how the wall clock stood when this one began", async () => {
+    for (const jumpMs of [-3_600_000, 3_600_000]) {
+      const { clock, windows: made } = windows();
+      const act = operation(clock.now() - 20_000);
+      clock.jumpWallClock(jumpMs);
+      await clock.advance(5_000);
+      expect(made.remainingMs(act)).toBe(WINDOW_MS - 25_000);
+    }
+  });
+
   test("does not begin anew when it was asked for once and the clock goes back", async () => {
     const { clock, windows: made } = windows();
     const act = operation(clock.now() - 40_000);
@@ -74,9 +84,19 @@ describe("acts that no journal remembers", () => {
     expect(await acts.waitOf(102, proxmox)).toBeUndefined();
     await clock.advance(WINDOW_MS - 500);
     expect(await acts.waitOf(101, proxmox)).toContain("may still happen for 1 s");
+    expect(proxmox.callCount()).toBe(0);
     await clock.advance(500);
     expect(await acts.waitOf(101, proxmox)).toBeUndefined();
-    expect(proxmox.callCount()).toBe(0);
+  });
+
+  test("without a task: after the window still while a power act's task runs that may be theirs (simulation, seed 302)", async () => {
+    const { clock, proxmox, acts } = set();
+    acts.note(GUEST, clock.monotonic(), undefined);
+    const upid = proxmox.runTask({ type: "qmstart", vmid: 101, user: AGENT_USER });
+    await clock.advance(WINDOW_MS);
+    expect(await acts.waitOf(101, proxmox)).toContain(`task ${upid} is running`);
+    proxmox.endTask(upid);
+    expect(await acts.waitOf(101, proxmox)).toBeUndefined();
   });
 
   test("with a task: until it has ended, however long that takes, or Proxmox has forgotten it", async () => {

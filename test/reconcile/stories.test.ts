@@ -86,7 +86,7 @@ const STORIES: readonly Story[] = [
       "5 101 Synced False Held", "5 101 Held True BulkTask", "5 102 Synced False Held", "5 102 Held True BulkTask", "5 103 Synced False Held", "5 103 Held True BulkTask",
       "16 start 103", "16 101 Synced True InSync", "16 101 Held False NotHeld", "16 102 Held True WaitingForOrder",
       "16 103 Synced True InSync", "16 103 Held False NotHeld",
-      "37 start 102", "37 102 Synced True InSync", "37 102 Held False NotHeld",
+      "36 start 102", "36 102 Synced True InSync", "36 102 Held False NotHeld",
     ],
   },
   {
@@ -96,7 +96,7 @@ const STORIES: readonly Story[] = [
     steps: [[20, nothing], [120, declare({ vmid: 101, state: "stopped" })]],
     log: [
       "0 start 101", "0 101 Synced False Drifted", "0 101 Synced False ActFailed",
-      "2 start 101", "5 start 101", "9 start 101", "18 start 101", "20 101 Synced True InSync",
+      "1 start 101", "3 start 101", "7 start 101", "15 start 101", "20 101 Synced True InSync",
     ],
   },
   {

@@ -119,6 +119,6 @@ describe("bun run bench", () => {
   });
 
   test.concurrent("that finds no such benchmark lists them", async () => {
-    expect(await run("nothing")).toMatchObject({ code: 64, stderr: expect.stringContaining("there are codec, journal, journal-open, lanes, normalize, plan") });
+    expect(await run("nothing")).toMatchObject({ code: 64, stderr: expect.stringContaining("there are codec, events, journal, journal-open, lanes, normalize, plan, schedule") });
   });
 });

@@ -48,7 +48,7 @@ describe("the package", () => {
     for (const [, owner, , date, time] of lines) expect([owner, date, time]).toEqual(["root/root", "2023-11-14", "22:13"]);
     const modes = new Map(lines.map(([mode = "", , , , , path = ""]) => [path, mode]));
     const expected: Readonly<Record<string, string>> = {
-      "./usr/bin/agent": "-rwxr-xr-x", "./etc/steward/": "drwxr-x---", "./etc/steward/desired/": "drwxr-x---", "./etc/steward/agent.yaml": "-rw-r-----",
+      "./usr/bin/agent": "-rwxr-xr-x", "./etc/steward/": "drwxr-x---", "./etc/steward/desired/": "drwxr-s---", "./etc/steward/agent.yaml": "-rw-r-----",
       "./usr/lib/systemd/system/steward.service": "-rw-r--r--", "./usr/share/bash-completion/completions/agent": "-rw-r--r--",
     };
     expect(Object.fromEntries(Object.keys(expected).map((path) => [path, modes.get(path) ?? ""]))).toEqual(expected);
@@ -120,7 +120,7 @@ describe.skipIf(!isRoot || !hasDpkg)("dpkg (needs root and dpkg)", () => {
     const target = new Target();
     expect(target.dpkg("--install", written())).toContain("not started, it has no token yet");
     const expected: Readonly<Record<string, string>> = {
-      "etc/steward": "750 0:990", "etc/steward/desired": "750 0:990", "etc/steward/agent.yaml": "640 0:990", "var/lib/steward": "700 990:990", "usr/bin/agent": "755 0:0",
+      "etc/steward": "750 0:990", "etc/steward/desired": "2750 0:990", "etc/steward/agent.yaml": "640 0:990", "var/lib/steward": "700 990:990", "usr/bin/agent": "755 0:0",
     };
     expect(Object.fromEntries(Object.keys(expected).map((path) => [path, target.rights(path)]))).toEqual(expected);
     expect(target.read("etc/group")).toContain("www-data:x:33:steward");

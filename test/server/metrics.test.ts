@@ -21,6 +21,7 @@ const BUSY: GaugeSource = gaugeSource({
   driftedFields: () => 3,
   laneDepth: () => 4,
   longestLaneWaitSeconds: () => 1.5,
+  queue: () => ({ depth: { wish: 1, event: 2, resync: 7 }, delayed: 5, running: 3, unfinishedSeconds: 4.5, longestRunningSeconds: 4 }),
   backoffGuests: () => 2,
   journalRecords: () => 17,
   journalHead: () => ({ segment: "00000001.log", sequence: 17, hash: "ab".repeat(32) }),
@@ -50,6 +51,11 @@ function busyMetrics(): Metrics {
   metrics.observeJournalSync(0.0002);
   metrics.setLastResync(1_700_000_000_500);
   metrics.setReadCycle(12);
+  metrics.queue.added();
+  metrics.queue.waited(0.02);
+  metrics.queue.finished("requeueAfter", 0.3);
+  metrics.queue.retried();
+  metrics.queue.refused();
   return metrics;
 }
 
@@ -89,6 +95,20 @@ describe("values", () => {
     [`steward_journal_sync_seconds_bucket{le="0.00025"}`, 1],
     [`steward_last_resync_timestamp_seconds`, 1_700_000_000.5],
     [`steward_read_cycle_seconds`, 12],
+    [`steward_queue_adds_total`, 1],
+    [`steward_queue_depth{priority="wish"}`, 1],
+    [`steward_queue_depth{priority="event"}`, 2],
+    [`steward_queue_depth{priority="resync"}`, 7],
+    [`steward_queue_delayed`, 5],
+    [`steward_queue_running`, 3],
+    [`steward_queue_unfinished_work_seconds`, 4.5],
+    [`steward_queue_longest_running_seconds`, 4],
+    [`steward_queue_retries_total`, 1],
+    [`steward_queue_refused_total`, 1],
+    [`steward_queue_results_total{result="requeue_after"}`, 1],
+    [`steward_queue_results_total{result="terminal"}`, 0],
+    [`steward_queue_wait_seconds_bucket{le="0.025"}`, 1],
+    [`steward_queue_work_seconds_count`, 1],
   ];
   for (const [series, value] of expected) {
     test(`${series} is ${value}`, async () => {
@@ -116,7 +136,7 @@ describe("series", () => {
     const reasons = [...Object.values(HOST_CONDITIONS), ...Object.values(GUEST_CONDITIONS)].reduce((sum, { reasons: list }) => sum + list.length, 0);
     expect(count("steward_condition")).toBe(reasons * 3);
     expect(count("steward_reconcile_total")).toBe(RECONCILE_RESULTS.length);
-    expect(count("steward_actions_total")).toBe(15);
+    expect(count("steward_actions_total")).toBe(20);
     expect(count("steward_guests")).toBe(10);
     const nonZero = [...found].filter(([series, value]) => value !== 0 && !series.startsWith("steward_build_info"));
     expect(nonZero).toEqual([]);

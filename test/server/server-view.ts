@@ -1,4 +1,4 @@
-import { HOST_CONDITIONS, type Condition, type ConditionStatus } from "../../src/conditions/condition.ts";
+import { HOST_CONDITIONS, type Condition, type ConditionStatus, type TransitionEvent } from "../../src/conditions/condition.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";
 import type { GaugeSource } from "../../src/server/gauges.ts";
 import { createMetrics } from "../../src/server/metrics.ts";
@@ -9,6 +9,7 @@ export interface ViewState {
   liveness: { isAlive: boolean; message: string };
   host: Condition[];
   guests: GuestConditions[];
+  events: TransitionEvent[];
   source: GaugeSource;
 }
 
@@ -36,6 +37,7 @@ export function viewOf(overrides: Partial<ViewState> = {}): { view: ServerView; 
     liveness: { isAlive: true, message: "" },
     host: healthyHost(),
     guests: [],
+    events: [],
     source: gaugeSource({ hostConditions: () => state.host, guestConditions: () => state.guests }),
     ...overrides,
   };
@@ -43,6 +45,7 @@ export function viewOf(overrides: Partial<ViewState> = {}): { view: ServerView; 
     liveness: () => state.liveness,
     hostConditions: () => state.host,
     guestConditions: () => state.guests,
+    events: () => state.events,
     metrics: createMetrics(BUILD, state.source),
     ...BUILD,
     node: "pve1",
@@ -60,6 +63,7 @@ export function gaugeSource(overrides: Partial<GaugeSource> = {}): GaugeSource {
     driftedFields: () => 0,
     laneDepth: () => 0,
     longestLaneWaitSeconds: () => 0,
+    queue: () => ({ depth: { wish: 0, event: 0, resync: 0 }, delayed: 0, running: 0, unfinishedSeconds: 0, longestRunningSeconds: 0 }),
     backoffGuests: () => 0,
     journalRecords: () => 0,
     journalHead: () => undefined,

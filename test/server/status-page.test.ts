@@ -28,6 +28,15 @@ describe("the status page", () => {
     expect(page).toContain(`<td>message${shown}</td>`);
   });
 
+  test("shows the newest events to peers on this host, newest first and escaped, and nothing of them to others", () => {
+    const events = Array.from({ length: 60 }, (_, count) => ({ at: `T${count}`, guest: { kind: "qemu", vmid: 100 } as const, type: "Synced" as const, from: "True" as const, to: "False" as const, reason: "Drifted", message: `<b>${count}` }));
+    const { view } = viewOf({ events });
+    const shown = [...statusPage(view, true).matchAll(/<td>(T\d+)<\/td><td>qemu\/100 Synced False Drifted: &lt;b&gt;\d+<\/td>/g)].map(([, at]) => at);
+    expect([shown.length, shown[0], shown.at(-1)]).toEqual([50, "T59", "T10"]);
+    expect(statusPage(view, false)).not.toContain("qemu/100");
+    expect(statusPage(viewOf().view, true)).not.toContain("Newest events");
+  });
+
   test("leaves other text as it is, and escapes what HTML reads", () => {
     expect(pageSaying(" Grüße 🙂 a\nb")).toContain("<td>name Grüße 🙂 a\nb</td>");
     expect(pageSaying("<b>&\"'")).toContain("<td>name&lt;b&gt;&amp;&quot;&#39;</td>");

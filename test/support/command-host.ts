@@ -35,14 +35,15 @@ export interface CommandHostOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Guests that run from the start. */
   readonly running?: readonly number[];
+  /** An empty one of the caller's, for tests that run concurrently; one that goes after the test unless given. */
+  readonly directory?: string;
 }
 
 const ROOT = join(import.meta.dir, "../..");
 const STORAGE = "dir: local\n\tpath /var/lib/vz\n\tcontent images,iso,vztmpl,backup,rootdir,snippets,import\n\n";
 const USERS = "user:root@pam:1:0:::root@localhost::::\ntoken:root@pam!agent:0:0::\n";
 
-export async function commandHost({ files, settings = {}, running = [] }: CommandHostOptions): Promise<CommandHost> {
-  const directory = temporaryDirectory();
+export async function commandHost({ files, settings = {}, running = [], directory = temporaryDirectory() }: CommandHostOptions): Promise<CommandHost> {
   const desired = join(directory, "desired");
   mkdirSync(desired);
   const defaults = { "datacenter.cfg": "keyboard: en-us\n", "storage.cfg": STORAGE, "user.cfg": USERS };

@@ -80,6 +80,8 @@ export class FakeProxmox implements ProxmoxApi {
   refuseNow: ProxmoxFault | undefined;
   /** How long a task takes, milliseconds; Infinity: until `endTask`. */
   taskMs: (request: MutatingRequest) => number = () => 200;
+  /** How long the host itself takes to start a VM that was rebooted; Infinity: until `endTask`. */
+  hostStartMs = 300;
   /** How long a config write takes. */
   writeMs = 5;
   /** How long every read takes. */
@@ -406,12 +408,25 @@ export class FakeProxmox implements ProxmoxApi {
       onEnd: (ended) => {
         mutation.endedAtMs = this.#clock.monotonic();
         if (guest !== undefined) guest.lockedUntilMs = 0;
-        if (ended === "OK" && guest !== undefined && this.#guests.get(guest.vmid) === guest) this.power(guest.vmid, request.type === "start" ? "running" : "stopped");
+        if (ended !== "OK" || guest === undefined || this.#guests.get(guest.vmid) !== guest) return;
+        this.power(guest.vmid, request.type === "start" ? "running" : "stopped");
+        if (request.type === "reboot") this.#startByHost(guest);
       },
     });
     mutation.upid = upid;
     if (guest !== undefined) guest.lockedUntilMs = this.#clock.monotonic() + durationMs;
     return { ok: true, value: { upid } };
+  }
+
+  /** What Proxmox does itself once a VM that is rebooted has stopped, by a task of root's. */
+  #startByHost(guest: FakeGuest): void {
+    const exit = lockOf(guest) === undefined ? (guest.startError ?? "OK") : `VM is locked (${lockOf(guest)})`;
+    this.#startTask({
+      type: "qmstart", id: String(guest.vmid), user: "root@pam", durationMs: this.hostStartMs, exit,
+      onEnd: (ended) => {
+        if (ended === "OK" && this.#guests.get(guest.vmid) === guest) this.power(guest.vmid, "running");
+      },
+    });
   }
 
   #powerTask(request: Exclude<MutatingRequest, { type: "set_config" }>, guest: FakeGuest | undefined): { durationMs: number; exit: string } {
@@ -447,6 +462,8 @@ export class FakeProxmox implements ProxmoxApi {
 }
 
 function refusePower(request: Exclude<MutatingRequest, { type: "set_config" }>, guest: FakeGuest | undefined): ProxmoxFault | undefined {
+  if (request.type === "reboot" && guest?.runState === "stopped") return faults.other(`VM ${guest.vmid} not running`);
+  if (request.type !== "start" && guest?.runState === "paused") return faults.other("VM is paused - cannot shutdown");
   if (request.guest.kind === "qemu") return undefined;
   if (guest === undefined) return faults.missing(request.guest);
   const lock = lockOf(guest);

@@ -39,6 +39,7 @@ const TEXTS: Readonly<Record<string, Leaf>> = {
   "smbios1.uuid": UUIDS, vmgenid: words("bbbbbbbb-0000-4000-8000-000000000100", "0"),
   cputype: words("host", "kvm64", "x86-64-v2-AES", "EPYC", "qemu64"),
   "cpu.flags": setOf(";", "+aes", "-pcid", "+spec-ctrl", "+pdpe1gb"), "hv-vendor-id": words("proxmox"), "phys-bits": words("host", "40"), "reported-model": words("kvm64", "Haswell"),
+  "intel-tdx.type": words("tdx"),
   "machine.type": spellings(["pc"], ["q35"], ["pc-q35-9.2+pve1"], ["pc-i440fx-10.0"], ["virt"]),
   "ivshmem.name": words("shared-1"), "usb.host": spellings(["1234:5678", "0x1234:0x5678"], ["abcd:ef01", "ABCD:EF01"], ["1-1.2"], ["spice", "SPICE"]), mapping: words("gpu0", "stick"),
   "hostpci.host": spellings(["01:00.0", "0000:01:00.0"], ["02:00", "0000:02:00"], ["0a:00.0;0b:00.0", "0A:00.0;0B:00.0"]), "device-id": HEX_ID, "vendor-id": HEX_ID, "sub-device-id": HEX_ID, "sub-vendor-id": HEX_ID,

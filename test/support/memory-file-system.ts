@@ -14,7 +14,7 @@ import type { FileLock, FileStatus, FileSystem, OpenFile } from "../../src/ports
  *   the next `dataSync` reports success (what Linux does);
  * - `lies`: `dataSync`, `syncDirectory` or `truncate` reports success and does nothing (canaries);
  * - `supportsAllocate: false`: `allocate` is refused, as on some file systems;
- * - `beforeSync`: a sync that takes as long as the test wants.
+ * - `beforeSync`: a sync that takes as long as the test wants; without it the disk answers on the spot.
  */
 export type FaultKind = "io" | "no_space" | "interrupted" | "read_only" | "short_write";
 
@@ -66,7 +66,7 @@ export class MemoryFileSystem implements FileSystem {
   effectiveUid = 1000;
   capacityBytes: number;
   supportsAllocate: boolean;
-  beforeSync: () => Promise<void> = () => Promise.resolve();
+  beforeSync: () => Promise<void> | undefined = () => undefined;
   readonly changes: Change[] = [];
   calls = 0;
   readonly #lies: MemoryFileSystemOptions["lies"];
@@ -302,11 +302,15 @@ class MemoryFile implements OpenFile {
     return fault(code, `cannot write ${this.#ports.path}: ${writtenBytes} of ${bytes.length} bytes written`, { writtenBytes });
   }
 
-  async dataSync(): Promise<Result<void>> {
-    const { changes } = this.#ports.fileSystem;
-    const upTo = changes.length;
+  dataSync(): Result<void> | Promise<Result<void>> {
+    const upTo = this.#ports.fileSystem.changes.length;
     const failed = this.#ports.failure("sync");
-    await this.#ports.fileSystem.beforeSync();
+    const waiting = this.#ports.fileSystem.beforeSync();
+    return waiting === undefined ? this.#answerSync(upTo, failed) : waiting.then(() => this.#answerSync(upTo, failed));
+  }
+
+  #answerSync(upTo: number, failed: ReturnType<FilePorts["failure"]>): Result<void> {
+    const { changes } = this.#ports.fileSystem;
     if (this.#ports.lies === "dataSync") return ok(undefined);
     const covered = this.#inode.pending.filter((index) => index < upTo);
     this.#inode.pending = this.#inode.pending.filter((index) => index >= upTo);

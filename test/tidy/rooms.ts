@@ -37,7 +37,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     because: "pure, and the way back: from what is to what would be declared",
   },
   lanes: { mainFile: "lanes.ts", mayImport: ["ports"], because: "serializes jobs without knowing what they do" },
-  schedule: { mainFile: "backoff.ts", mayImport: ["ports"], because: "says when, not what" },
+  schedule: { mainFile: "work-queue.ts", mayImport: ["ports"], because: "says when, not what" },
   journal: { mainFile: "journal.ts", mayImport: ["ports"], because: "must be able to outlive every change of what is journaled" },
   reconcile: {
     mainFile: "engine.ts",

@@ -9,7 +9,8 @@ import type { FaultBoard } from "./faults.ts";
  *
  *   POST /_sim/faults   sets a fault, answers {id}      GET lists them      DELETE [/ID] removes
  *   POST /_sim/edit     does something at the host      GET /_sim/log       requests, oldest first
- *   DELETE /_sim/log    forgets them                    GET /_sim/connections   counts
+ *   DELETE /_sim/log    forgets them                    GET /_sim/log/changes   those that ask for a change
+ *   GET /_sim/connections   counts
  */
 
 export interface ControlOptions {
@@ -62,6 +63,8 @@ async function route(options: ControlOptions, request: Request): Promise<Respons
       return edit(options, await readJson(request));
     case "GET /_sim/log":
       return answer(200, options.log.entries());
+    case "GET /_sim/log/changes":
+      return answer(200, options.log.mutations());
     case "DELETE /_sim/log":
       options.log.clear();
       return answer(200, {});

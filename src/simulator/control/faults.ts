@@ -43,6 +43,8 @@ const wireFaults = [
   v.strictObject({ kind: v.literal("drop_after"), ...limits }),
   /** No answer ever comes; the act is done after `ms`, client or no client. */
   v.strictObject({ kind: v.literal("late"), ms: milliseconds, ...limits }),
+  /** The connection closes without an answer at once; the act is done after `ms`. */
+  v.strictObject({ kind: v.literal("drop_late"), ms: milliseconds, ...limits }),
   /** No answer ever comes; the act is not done. */
   v.strictObject({ kind: v.literal("hang"), ...limits }),
 ] as const;

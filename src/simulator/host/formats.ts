@@ -50,7 +50,7 @@ export const SCALAR_FORMATS: Readonly<Record<string, ScalarFormat>> = {
   "disk-size": (value) => (parseSize(value) === undefined ? `value does not look like a valid disk size: ${value}\n` : undefined),
   urlencoded: matching(/^[-%a-zA-Z0-9_.!~*'()]*$/, (value) => `invalid urlencoded string: ${value}\n`),
   address: (value) => (isIp(value) || DNS_NAME.test(value) ? undefined : `value does not look like a valid address: ${value}\n`),
-  "lxc-ip-with-ll-iface": (value) => (value === "host" || isIp(value.replace(/^(fe80:.*)%\w+$/i, "$1")) ? undefined : "value does not look like a valid IP address\n"),
+  "lxc-ip-with-ll-iface": (value) => (isIp(value.replace(/^(fe80:.*)%\w+$/i, "$1")) ? undefined : "value does not look like a valid IP address\n"),
   ipv4: (value) => (isIPv4(value) ? undefined : "value does not look like a valid IPv4 address\n"),
   ipv6: (value) => (isIPv6(value) ? undefined : "value does not look like a valid IPv6 address\n"),
   "pve-ipv4-config": (value) => (value === "dhcp" || value === "manual" || isCidr(value, isIPv4, 32) ? undefined : "value does not look like a valid ipv4 network configuration\n"),
@@ -66,9 +66,12 @@ function isIp(value: string): boolean {
   return isIPv4(value) || isIPv6(value);
 }
 
+/** Shorter prefixes are refused by Proxmox (docs/proxmox.md row 71). */
+const NETWORK_BITS_MIN = 8;
+
 function isCidr(value: string, isAddress: (text: string) => boolean, bitsMax: number): boolean {
   const [address = "", bits = "", ...rest] = value.split("/");
-  return rest.length === 0 && isAddress(address) && /^\d+$/.test(bits) && Number(bits) > 0 && Number(bits) <= bitsMax;
+  return rest.length === 0 && isAddress(address) && /^\d+$/.test(bits) && Number(bits) >= NETWORK_BITS_MIN && Number(bits) <= bitsMax;
 }
 
 function isBootDevice(value: string): boolean {
@@ -162,7 +165,8 @@ export const PROPERTY_FORMATS: Readonly<Record<string, PropertySchema>> = {
     "no-key-sharing": OPTIONAL_FLAG,
   },
   "pve-qemu-tdx-fmt": {
-    type: { type: "string", isDefaultKey: true, enum: ["std"] },
+    // Which types there are is not published.
+    type: { type: "string", isDefaultKey: true },
     attestation: { type: "boolean" },
     "vsock-cid": OPTIONAL_INTEGER,
     "vsock-port": OPTIONAL_INTEGER,
@@ -171,7 +175,7 @@ export const PROPERTY_FORMATS: Readonly<Record<string, PropertySchema>> = {
     cputype: { type: "string", optional: 1, isDefaultKey: true },
     flags: { type: "string", optional: 1, pattern: "[+-][a-zA-Z0-9\\-_.]+(?:;[+-][a-zA-Z0-9\\-_.]+)*" },
     hidden: OPTIONAL_FLAG,
-    "hv-vendor-id": { type: "string", optional: 1, pattern: "[^,]{1,12}" },
+    "hv-vendor-id": { type: "string", optional: 1, pattern: "[a-zA-Z0-9]{1,12}" },
     level: OPTIONAL_INTEGER,
     "guest-phys-bits": { type: "integer", optional: 1, minimum: 32, maximum: 64 },
     "phys-bits": { type: "string", optional: 1, pattern: "(?:host|[0-9]{1,2})" },

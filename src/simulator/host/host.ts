@@ -24,6 +24,8 @@ export interface HostTraits {
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly bridges: readonly string[];
+  /** Name of the cluster it is a member of; "": it is alone. */
+  readonly cluster: string;
   /** false: changing a running container's memory fails, as it did on the recorded host, which had no cgroup limits. */
   readonly hasContainerCgroups: boolean;
   /** Whether the guest's system obeys a shutdown request; by default all but ostype "other" do. */
@@ -38,6 +40,7 @@ const DEFAULT_TRAITS: HostTraits = {
   cpuCount: 16,
   memoryBytes: 64 * 1024 ** 3,
   bridges: ["vmbr0"],
+  cluster: "",
   hasContainerCgroups: true,
   honoursShutdown: (guest) => guest.kind === "lxc" || (guest.option("ostype") ?? "other") !== "other",
   shutdownDurationMs: 1_000,
@@ -94,12 +97,16 @@ export class Host implements TaskHost {
       const version = startState.vmlist?.ids[String(vmid)]?.version ?? ++this.#guestVersion;
       const guest = this.#makeGuest(folder === "lxc" ? "lxc" : "qemu", vmid, text, version);
       this.#guests.set(vmid, guest);
-      const now = this.nowSeconds();
-      for (const section of [guest.view().main, guest.view().pending, ...guest.view().snapshots.values()]) {
-        for (const [key, value] of section) {
-          const isVolume = guest.kind === "qemu" ? isQemuDrive(key) : isLxcVolume(key);
-          if (isVolume || key.startsWith("unused")) this.storages.adopt(guest.kind, vmid, key, value ?? "", now);
-        }
+      this.#adoptVolumes(guest);
+    }
+  }
+
+  #adoptVolumes(guest: Guest): void {
+    const now = this.nowSeconds();
+    for (const section of [guest.view().main, guest.view().pending, ...guest.view().snapshots.values()]) {
+      for (const [key, value] of section) {
+        const isVolume = guest.kind === "qemu" ? isQemuDrive(key) : isLxcVolume(key);
+        if (isVolume || key.startsWith("unused")) this.storages.adopt(guest.kind, guest.vmid, key, value ?? "", now);
       }
     }
   }
@@ -160,6 +167,11 @@ export class Host implements TaskHost {
     this.#vmlistVersion++;
     this.tell({ kind: "config", vmid });
     return guest;
+  }
+
+  /** A guest arrives with its file and its volumes, as a migration brings it. */
+  receiveGuest(kind: GuestKind, vmid: number, text: string): void {
+    this.#adoptVolumes(this.addGuest(kind, vmid, text));
   }
 
   removeGuest(guest: Guest): void {

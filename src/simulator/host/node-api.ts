@@ -67,9 +67,14 @@ function cpuInfo(cpuCount: number): Row {
   return { ...counts, model: "Simulated Processor", vendor: "GenuineIntel", family: "6", mhz: "2599.998", flags: "fpu vme sse sse2 aes vmx", hvm: "1" };
 }
 
-/** GET /cluster/status of a node that is alone: no row says anything about quorum. */
+/** Members of a simulated cluster: it and another one, without which there is no quorum. */
+const CLUSTER_NODES = 2;
+
+/** GET /cluster/status: of a node that is alone no row says anything about quorum. */
 export function clusterStatus(host: Host): Row[] {
-  return [{ id: `node/${host.name}`, name: host.name, type: "node", nodeid: 0, ip: "192.0.2.10", local: 1, online: 1, level: "" }];
+  const { cluster } = host.traits;
+  const node = { id: `node/${host.name}`, name: host.name, type: "node", nodeid: cluster === "" ? 0 : 1, ip: "192.0.2.10", local: 1, online: 1, level: "" };
+  return cluster === "" ? [node] : [{ id: "cluster", name: cluster, type: "cluster", nodes: CLUSTER_NODES, quorate: host.isReadOnly ? 0 : 1, version: CLUSTER_NODES }, node];
 }
 
 /** Rows of /cluster/resources besides guests. */

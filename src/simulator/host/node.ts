@@ -1,6 +1,8 @@
+import type { GuestKind } from "../../guest/key.ts";
 import type { SimulatedNode } from "../api.ts";
 import { editHost } from "./host-edit.ts";
 import { Host, type HostOptions } from "./host.ts";
+import { HOST_ITSELF } from "./qemu-power.ts";
 import { Resources } from "./resources.ts";
 import { answerCall, findRoute } from "./router.ts";
 
@@ -18,6 +20,12 @@ export interface Node extends SimulatedNode {
   configFile(vmid: number): string | undefined;
   /** Replaces the text of a guest's configuration file, as an editor would: nothing is checked. */
   putConfigFile(vmid: number, text: string): void;
+  /** A guest that was on another node arrives, stopped, with this file. */
+  receiveGuest(kind: GuestKind, vmid: number, text: string): void;
+  /** Another user's task (a backup, a start of all guests) runs for a while and succeeds; it does nothing by itself. Gives its UPID. */
+  runTask(type: string, id: string, durationMs: number): string;
+  /** Replaces ha/resources.cfg, as another node of the cluster would. */
+  putHaResources(text: string): void;
   /** Takes a guest's lock file, as a process of the host would; the returned function gives it back. */
   holdLock(vmid: number): Promise<() => void>;
 }
@@ -46,6 +54,9 @@ export function createNode(options: HostOptions): Node {
       const guest = host.findGuest(vmid);
       if (guest !== undefined) host.putText(guest, text);
     },
+    receiveGuest: (kind, vmid, text) => host.receiveGuest(kind, vmid, text),
+    runTask: (type, id, durationMs) => host.tasks.start(type, id, HOST_ITSELF, (task) => task.sleep(durationMs)).upid,
+    putHaResources: (text) => host.setHaConfig(text),
     holdLock: (vmid) => host.findGuest(vmid)?.lock.acquire(0) ?? Promise.reject(new Error(`there is no guest ${vmid}`)),
   };
 }

@@ -23,7 +23,7 @@ const KILL_DURATION_MS = 100;
 /** The HA manager acts on a request in its next round. */
 const HA_ROUND_MS = 10_000;
 /** The user that the host's own services act as. */
-const HOST_ITSELF: TaskOwner = { user: "root@pam", tokenId: undefined };
+export const HOST_ITSELF: TaskOwner = { user: "root@pam", tokenId: undefined };
 
 export interface PowerCall {
   readonly host: Host;

@@ -31,6 +31,7 @@ export async function startQemu(host: Host, guest: Guest, task: TaskContext, isL
   applyPending(host, guest, undefined);
   if (isSuspended) task.print("Resuming suspended VM");
   assertStartable(host, guest, task);
+  if (guest.option("bios") === "ovmf" && guest.option("efidisk0") === undefined) task.warn("no efidisk configured! Using temporary efivars disk.");
   await task.sleep(START_DURATION_MS);
   beginProcess(host, guest);
   forgetWhatStartMade(host, guest, isSuspended);

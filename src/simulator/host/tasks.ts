@@ -24,6 +24,8 @@ export interface TaskContext {
   readonly signal: AbortSignal;
   /** Adds a line to the log. */
   readonly print: (line: string) => void;
+  /** Adds a warning to the log; a task with warnings that succeeds ends as "WARNINGS: n". */
+  readonly warn: (text: string) => void;
   /** Lets time pass; dies when the task is stopped meanwhile. */
   readonly sleep: (durationMs: number) => Promise<void>;
 }
@@ -42,6 +44,7 @@ export class Task implements TaskOwner {
   readonly user: string;
   readonly tokenId: string | undefined;
   readonly log: string[] = [];
+  warnings = 0;
   readonly stopper = new AbortController();
   /** Seconds since the epoch, once ended. */
   endedAt: number | undefined;
@@ -167,7 +170,7 @@ export class TaskTable {
       if (failure !== undefined) throw Died.because(failure);
       await context.sleep(FORK_DURATION_MS);
       await work(context);
-      this.#finish(task, "OK");
+      this.#finish(task, task.warnings === 0 ? "OK" : `WARNINGS: ${task.warnings}`);
     } catch (error) {
       if (this.#host.stopped.aborted) return;
       if (!(error instanceof Died)) throw error;
@@ -183,6 +186,10 @@ export class TaskTable {
       print: (line) => {
         task.log.push(line);
       },
+      warn: (text) => {
+        task.log.push(`WARN: ${text}`);
+        task.warnings++;
+      },
       sleep: async (durationMs) => {
         await this.#host.clock.sleep(durationMs, signal);
         this.#dieIfStopped(task);
@@ -196,7 +203,7 @@ export class TaskTable {
 
   #finish(task: Task, exit: string): void {
     if (!task.isRunning) return;
-    task.log.push(exit === "OK" ? "TASK OK" : `TASK ERROR: ${exit}`);
+    task.log.push(exit === "OK" || exit === `WARNINGS: ${task.warnings}` ? `TASK ${exit}` : `TASK ERROR: ${exit}`);
     this.#record(task, exit);
   }
 

@@ -125,6 +125,9 @@ async function suffer(
     case "late":
       options.clock.schedule(decisive.ms, () => void act());
       return { type: "silence" };
+    case "drop_late":
+      options.clock.schedule(decisive.ms, () => void act());
+      return { type: "drop" };
     case "hang":
       return { type: "silence" };
   }

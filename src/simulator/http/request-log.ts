@@ -32,7 +32,7 @@ export interface RequestLog {
   clear(): void;
 }
 
-/** Enough for any test; the oldest go first. */
+/** Enough for any test; the oldest go first, and what only read before what asked for a change. */
 const MAX_ENTRIES = 10_000;
 const SECRET_PARAMETERS: ReadonlySet<string> = new Set(["cipassword", "password", "new-password", "otp", "tfa-challenge"]);
 const READ_METHOD: ApiMethod = "GET";
@@ -45,7 +45,7 @@ export function createRequestLog(clock: Clock): RequestLog {
       const entry = { atMs: clock.now(), method, path, user: "-", status: null, parameters: {} };
       entries.push(entry);
       count++;
-      if (entries.length > MAX_ENTRIES) entries = entries.slice(-MAX_ENTRIES / 2);
+      if (entries.length > MAX_ENTRIES) entries = shortened(entries);
       return {
         update: (change) => {
           Object.assign(entry, change);
@@ -54,12 +54,26 @@ export function createRequestLog(clock: Clock): RequestLog {
       };
     },
     entries: () => entries,
-    mutations: () => entries.filter((entry) => entry.method !== READ_METHOD),
+    mutations: () => entries.filter(isMutation),
     count: () => count,
     clear: () => {
       entries = [];
     },
   };
+}
+
+function isMutation({ method }: RequestLogEntry): boolean {
+  return method !== READ_METHOD;
+}
+
+/** Half as many at most, in their order: the newest changes, and the newest reads as far as there is room. */
+function shortened(entries: readonly RequestLogEntry[]): RequestLogEntry[] {
+  const kept = MAX_ENTRIES / 2;
+  const changes = entries.filter(isMutation).slice(-kept);
+  const room = kept - changes.length;
+  const reads = room === 0 ? [] : entries.filter((entry) => !isMutation(entry)).slice(-room);
+  const both = new Set([...changes, ...reads]);
+  return entries.filter((entry) => both.has(entry));
 }
 
 function withoutSecrets(parameters: Parameters): Parameters {

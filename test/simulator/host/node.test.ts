@@ -100,6 +100,15 @@ describe("what others do at the host", () => {
     expect(await host.outcome("PUT", "qemu/101/config", { name: "x" })).toBe("200");
   });
 
+  test("only a member of a cluster says whether there is quorum (row R5)", async () => {
+    const alone = new HostUnderTest();
+    expect(await alone.send("GET", "/cluster/status")).toMatchObject({ data: [{ type: "node" }] });
+    const member = new HostUnderTest(undefined, { traits: { cluster: "home" } });
+    expect(await member.send("GET", "/cluster/status")).toMatchObject({ data: [{ type: "cluster", name: "home", quorate: 1 }, { type: "node" }] });
+    member.node.addFault({ kind: "read_only" });
+    expect(await member.send("GET", "/cluster/status")).toMatchObject({ data: [{ type: "cluster", quorate: 0 }, { type: "node" }] });
+  });
+
   test("the counters of .version move with what they count", async () => {
     const host = new HostUnderTest();
     const read = (): Record<string, unknown> => host.node.clusterVersion();
