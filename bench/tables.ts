@@ -26,6 +26,7 @@ function ratioText(table: Table, row: Row): string {
 
 /** Two digits where they say something. */
 function ratioNumber(ratio: number): string {
+  if (ratio === Number.POSITIVE_INFINITY) return "∞";
   if (ratio >= 10) return `${ratio.toFixed(0)}×`;
   return ratio >= 0.1 ? `${ratio.toFixed(2)}×` : `${ratio.toPrecision(2)}×`;
 }

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline/promises";
 import { runCommandLine } from "./commands/cli.ts";
 import { EXIT } from "./commands/context.ts";
 import { SystemClock } from "./runtime/clock.ts";
+import { FileProbe } from "./runtime/file-probe.ts";
 import { createFileSystem } from "./runtime/file-system.ts";
 import { Logger } from "./runtime/logger.ts";
 import { SystemRandom } from "./runtime/random.ts";
@@ -36,7 +37,7 @@ async function main(): Promise<number> {
   const hasColours = process.stderr.isTTY === true && !process.env["NO_COLOR"];
   const log = new Logger({ clock, level: "warn", format: "text", isTerminal, hasColours });
   return runCommandLine(process.argv.slice(2), {
-    world: { clock, random: new SystemRandom(), log, fileSystem: createFileSystem(), userId: process.getuid?.() ?? 0 },
+    world: { clock, random: new SystemRandom(), log, fileSystem: createFileSystem(), userId: process.getuid?.() ?? 0, probe: (path) => probeOf(path, clock) },
     environment: process.env,
     hostname: hostname(),
     workingDirectory: process.cwd(),
@@ -53,6 +54,11 @@ async function main(): Promise<number> {
     interrupted: interrupted.signal,
     onHangup: (callback) => process.on("SIGHUP", callback),
   });
+}
+
+function probeOf(path: string, clock: SystemClock): () => Promise<boolean> {
+  const probe = new FileProbe(path, clock);
+  return () => probe.answers();
 }
 
 /** A person who presses Ctrl-C twice does not want to wait; the journal settles what is cut off here at the next start. */

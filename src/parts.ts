@@ -22,6 +22,8 @@ export interface World {
   readonly fileSystem: FileSystem;
   /** The agent's own user id, for file ownership checks. */
   readonly userId: number;
+  /** Makes a question whether a file can be read without being stuck in it; without it each can. */
+  readonly probe?: (path: string) => () => Promise<boolean>;
 }
 
 /** What a config makes: everything that reads Proxmox and the desired state. Close it before making another. */
@@ -68,11 +70,12 @@ export function createParts(config: AgentConfig, world: World, onRequest?: OnReq
   };
 }
 
-function createSource(config: AgentConfig, { log, fileSystem, clock }: World, api: ProxmoxApi): HostSource {
+function createSource(config: AgentConfig, { log, fileSystem, clock, probe }: World, api: ProxmoxApi): HostSource {
   const { enabled, ...directories } = config.host;
   const watcher = createHostWatcher({ ...directories, procDir: "/proc", node: config.node, files: fileSystem, clock });
+  const answers = probe?.(`${directories.pveDir}/.version`);
   const isOnHost = enabled === "auto" ? watcher.isPresent() : enabled;
-  return isOnHost ? new FileHostSource({ watcher, api, log, node: config.node }) : new ApiHostSource({ api, node: config.node });
+  return isOnHost ? new FileHostSource({ watcher, api, log, node: config.node, ...(answers === undefined ? {} : { answers }) }) : new ApiHostSource({ api, node: config.node });
 }
 
 /** Where the desired state comes from, in words. */

@@ -179,6 +179,7 @@ function gaugeSource(agent: Agent): GaugeSource {
     queue: () => agent.engine.queueState(),
     backoffGuests: () => agent.engine.backoffCount(),
     refusedKeys: () => agent.engine.refusedKeyCount(),
+    isToldOfChanges: () => agent.engine.isToldOfChanges(),
     journalRecords: () => agent.journal.appendedCount(),
     journalHead: () => agent.journal.head(),
     limits: () => limitsOf(agent.config),

@@ -1,8 +1,10 @@
 import type { ObservedGuest } from "../guest/observed.ts";
 import { formatGuestKey, type GuestKey } from "../guest/key.ts";
+import { Limiter } from "../lanes/limiter.ts";
 import type { Parts } from "../parts.ts";
 import { fail, fault, ok, type Result } from "../ports/errors.ts";
 import type { HostFacts, HostSnapshot } from "../reconcile/host-snapshot.ts";
+import { CONCURRENT_LOOKS_MAX } from "../reconcile/guest-runner.ts";
 import { observeGuest, refine } from "../reconcile/observe.ts";
 import { bareDeclaration } from "../reconcile/settle.ts";
 
@@ -27,7 +29,11 @@ export async function readGuests(parts: Parts, named: ReadonlySet<number>, skipp
   const wanted = [...snapshot.value.guests.values()]
     .filter(({ vmid }) => (named.size === 0 ? !skipped.has(vmid) : named.has(vmid)))
     .toSorted((left, right) => left.vmid - right.vmid);
-  const read = await Promise.all(wanted.map((guest) => readOne(parts, guest, snapshot.value, facts.value)));
+  const places = new Limiter(CONCURRENT_LOOKS_MAX);
+  const read = await Promise.all(wanted.map(async (guest) => {
+    const release = await places.acquire();
+    return readOne(parts, guest, snapshot.value, facts.value).finally(() => release?.());
+  }));
   const guests: ObservedGuest[] = [];
   for (const one of read) {
     if (!one.ok) return one;

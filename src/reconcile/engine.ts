@@ -217,6 +217,11 @@ export class Engine {
     return this.#runner.memory.refusals.keyCount();
   }
 
+  /** True while the host's own files tell what changed; false where the API is asked. */
+  isToldOfChanges(): boolean {
+    return this.#deps.source.announcesConfigChanges;
+  }
+
   /** Which guests are next, as it is this moment. */
   queueState(): QueueState {
     return this.#runner.queueState();

@@ -20,14 +20,17 @@ export class FileHostSource implements HostSource {
   readonly #api: ProxmoxApi;
   readonly #log: Log;
   readonly #node: string;
+  readonly #answers: () => Promise<boolean>;
   readonly #changed = new Set<number>();
   #mode: "starting" | "files" | "api" = "starting";
   #mustResync = true;
   #files: HostFiles | undefined;
   #guests: HostGuests | undefined;
 
-  constructor(options: { watcher: HostWatcher; api: ProxmoxApi; log: Log; node: string }) {
+  /** @param options.answers whether Proxmox's file system can be read without being stuck in it; asked before each look */
+  constructor(options: { watcher: HostWatcher; api: ProxmoxApi; log: Log; node: string; answers?: () => Promise<boolean> }) {
     this.#watcher = options.watcher;
+    this.#answers = options.answers ?? (() => Promise.resolve(true));
     this.#api = options.api;
     this.#log = options.log;
     this.#node = options.node;
@@ -47,7 +50,7 @@ export class FileHostSource implements HostSource {
   }
 
   async poll(): Promise<ProxmoxResult<HostPoll>> {
-    const snapshot = this.#read();
+    const snapshot = await this.#read();
     if (snapshot === undefined) return this.#pollOverApi();
     const poll: HostPoll = { snapshot, changed: new Set(this.#changed), mustResync: this.#mustResync };
     this.#changed.clear();
@@ -56,7 +59,7 @@ export class FileHostSource implements HostSource {
   }
 
   async look(): Promise<ProxmoxResult<HostSnapshot>> {
-    const snapshot = this.#read();
+    const snapshot = await this.#read();
     return snapshot === undefined ? this.#overApi.look() : { ok: true, value: snapshot };
   }
 
@@ -83,7 +86,11 @@ export class FileHostSource implements HostSource {
   }
 
   /** Takes what the files say now; what changed is kept until the next poll. Undefined: the files cannot be used. */
-  #read(): HostSnapshot | undefined {
+  async #read(): Promise<HostSnapshot | undefined> {
+    if (!(await this.#answers())) {
+      this.#switchTo("api", "Proxmox's cluster file system (pmxcfs) does not answer");
+      return undefined;
+    }
     const files = this.#watcher.poll();
     const problem = files.problems.find(isBlinding);
     if (problem !== undefined) {

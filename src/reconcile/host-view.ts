@@ -13,6 +13,8 @@ export class HostView {
   readonly #conditions: HostConditions;
   #snapshot: HostSnapshot | undefined;
   #facts: HostFacts | undefined;
+  /** The declared guests of the last poll. */
+  #declared: ReadonlyMap<number, unknown> | undefined;
   #quorumAskedMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: Pick<EngineDeps, "source" | "api" | "clock">, conditions: HostConditions) {
@@ -67,10 +69,11 @@ export class HostView {
 
   /**
    * Takes what a poll found. Declared guests that are not here may be on another node: the cluster is
-   * asked when one went missing and at a resync, and again while it has not answered.
+   * asked when one went missing or is newly declared and at a resync, and again while it has not answered.
    */
   async take({ snapshot, changed }: HostPoll, declared: ReadonlyMap<number, unknown> | undefined, isResync: boolean): Promise<void> {
-    this.#snapshot = await this.#located(snapshot, changed.size > 0, declared, isResync);
+    this.#snapshot = await this.#located(snapshot, changed.size > 0 || declared !== this.#declared, declared, isResync);
+    this.#declared = declared;
   }
 
   async #located(snapshot: HostSnapshot, hasChanged: boolean, declared: ReadonlyMap<number, unknown> | undefined, isResync: boolean): Promise<HostSnapshot> {
@@ -81,7 +84,7 @@ export class HostView {
     if (isKnown && !hasChanged && !isResync) return { ...snapshot, elsewhere: before.elsewhere };
     const absent = [...declared.keys()].filter((vmid) => !snapshot.guests.has(vmid));
     if (absent.length === 0) return snapshot;
-    const hasNews = isResync || !isKnown || absent.some((vmid) => before.guests.has(vmid));
+    const hasNews = isResync || !isKnown || absent.some((vmid) => before.guests.has(vmid) || this.#declared?.has(vmid) !== true);
     if (!hasNews) return { ...snapshot, elsewhere: before.elsewhere };
     const located = await this.#deps.source.locate(absent);
     if (located.ok) return { ...snapshot, elsewhere: located.value };

@@ -116,7 +116,7 @@ export class Passes {
   async #attend(isResync: boolean, changed: ReadonlySet<number>): Promise<void> {
     const state = this.#parts.revision.newest();
     if (isResync || state !== this.#retained) this.#retainDeclared(state);
-    if (state === undefined && this.#deps.desired.kind !== "empty") return;
+    if (state === undefined && this.#deps.desired.kind !== "empty") return this.#noteFullPass(isResync);
     // Proxmox went away meanwhile: that was no full read, and no judgement can rest on it.
     const isJudged = state === undefined || (await this.#judgeRevision(state, isResync));
     if (!isJudged && !this.#isFirstReadDone) {
@@ -128,11 +128,12 @@ export class Passes {
     if (isResync) await this.judgeRestored();
     if (isResync) this.#parts.runner.resyncBegins();
     const { snapshot } = this.#parts.host;
-    if (snapshot !== undefined) this.#wakeUps.pass({ state, snapshot, isResync, changed });
+    if (snapshot !== undefined) this.#wakeUps.pass({ state, snapshot, isResync, changed, released: this.#parts.revision.takeReleased() });
     this.#parts.runner.begin();
     if (isResync && !this.#settings.isDryRun) this.#parts.runner.selftests.restoreLeftovers();
     if (!this.#settings.isDryRun) this.#parts.runner.restarts.finishLeftovers();
-    if (isResync) this.#resynced();
+    if (isResync) this.#deps.observer.resynced(this.#deps.clock.now());
+    this.#noteFullPass(isResync);
   }
 
   /** Before anything is done that rests on the journal's knowing all: does it? True once that was told. */
@@ -142,19 +143,19 @@ export class Passes {
     return this.#isRestoreJudged;
   }
 
-  #resynced(): void {
-    this.#lastResyncMs = this.#deps.clock.monotonic();
-    this.#deps.observer.resynced(this.#deps.clock.now());
+  /** The next one is due after the resync interval, also when there is nothing to resync yet. */
+  #noteFullPass(isResync: boolean): void {
+    if (isResync) this.#lastResyncMs = this.#deps.clock.monotonic();
   }
 
-  /** Loads the desired state; a new revision asks for a full pass. */
+  /** Loads the desired state; the first one asks for a full pass, a later one only for what it declares anew. */
   async loadDesired(): Promise<void> {
     this.#isDesiredDue = false;
     const report = await this.#deps.desired.load();
     const before = this.#parts.revision.newest();
     if (report.state !== undefined && report.state !== before) {
       this.#parts.revision.offer(report.state);
-      if (report.state.revision !== before?.revision) this.#isResyncDue = true;
+      if (before === undefined) this.#isResyncDue = true;
     }
     this.#parts.conditions.desired(this.#deps.desired.kind, report);
   }

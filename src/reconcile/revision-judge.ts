@@ -25,8 +25,8 @@ export interface JudgedPass {
 
 /**
  * Judges a revision once, before anything of it is sent (docs/decisions/006-a-revision-is-judged-once.md):
- * every declared guest is read, and those it would change are counted. Too many hold it; what happens to
- * a held one is RevisionGate's.
+ * the guests whose declaration is new are read, at the first pass all of them, and those that would be
+ * changed are counted. Too many hold it; what happens to a held one is RevisionGate's.
  */
 export class RevisionJudge {
   readonly #revision: RevisionGate;
@@ -51,7 +51,8 @@ export class RevisionJudge {
    */
   async judge(state: DesiredState, pass: JudgedPass): Promise<boolean> {
     if (!this.#needsSurvey(state, pass)) return true;
-    const surveyed = await Promise.all([...state.guests.values()].map((desired) => this.#survey(desired)));
+    const asked = pass.isFirstRead ? [...state.guests.values()] : this.#revision.redeclared();
+    const surveyed = await Promise.all(asked.map((desired) => this.#survey(desired)));
     if (surveyed.some((guest) => guest.isHostTrouble)) return false;
     // A person may have accepted it meanwhile.
     if (this.#revision.standing() !== "accepted") await this.#decide(state, surveyed, pass.hostGuestCount);

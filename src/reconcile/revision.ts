@@ -24,6 +24,7 @@ export class RevisionGate {
   #accepted: DesiredState | undefined;
   #standing: RevisionStanding = "undecided";
   #heldMessage = "";
+  #released: readonly DesiredGuest[] = [];
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -72,6 +73,7 @@ export class RevisionGate {
    */
   async accept(): Promise<Result<void>> {
     if (this.#newest === undefined) return { ok: true, value: undefined };
+    this.#released = this.redeclared();
     this.#standing = "accepted";
     this.#accepted = this.#newest;
     this.#heldMessage = "";
@@ -89,9 +91,24 @@ export class RevisionGate {
     return accepted.ok ? ok(newest.revision) : accepted;
   }
 
+  /** Guests whose declaration has come into force since this was asked last. */
+  takeReleased(): readonly DesiredGuest[] {
+    const released = this.#released;
+    this.#released = [];
+    return released;
+  }
+
   /** May this declaration be acted on now? */
   isInForce(guest: DesiredGuest): boolean {
-    if (this.#standing === "accepted") return true;
+    return this.#standing === "accepted" || this.#wasInForce(guest);
+  }
+
+  /** Guests of the newest revision whose declaration is not that of the revision in force: what is to be judged. */
+  redeclared(): readonly DesiredGuest[] {
+    return [...(this.#newest?.guests.values() ?? [])].filter((guest) => !this.#wasInForce(guest));
+  }
+
+  #wasInForce(guest: DesiredGuest): boolean {
     const before = this.#accepted?.guests.get(guest.vmid);
     return before !== undefined && isDeclaredAlike(before, guest);
   }

@@ -1,4 +1,4 @@
-import type { DesiredState } from "../desired/model.ts";
+import type { DesiredGuest, DesiredState } from "../desired/model.ts";
 import type { Upid } from "../ports/proxmox-api.ts";
 import type { GuestRunner } from "./guest-runner.ts";
 import { findBulkTask, type HostSnapshot } from "./host-snapshot.ts";
@@ -13,6 +13,8 @@ export interface PassNews {
   readonly isResync: boolean;
   /** Guests whose config or run state may differ from the last poll. */
   readonly changed: ReadonlySet<number>;
+  /** Guests whose declaration is in force since this pass. */
+  readonly released: readonly DesiredGuest[];
 }
 
 /**
@@ -39,6 +41,7 @@ export class WakeUps {
   pass(news: PassNews): void {
     const { event, resync } = this.#asked;
     this.#wakeRedeclared(news.state);
+    for (const { vmid } of news.released) event.add(vmid);
     for (const vmid of news.changed) if (news.state?.guests.has(vmid) === true) event.add(vmid);
     this.#wakeAfterTasks(news);
     this.#wakeOpenOperations(news);
@@ -64,7 +67,7 @@ export class WakeUps {
     this.#vmids = [...(state?.guests.keys() ?? [])];
     for (const guest of state?.guests.values() ?? []) {
       const was = before?.guests.get(guest.vmid);
-      // At the first sight of all of them nothing is news.
+      // At the first sight of all of them nothing is news: the full pass asks for them.
       if (before !== undefined && (was === undefined || !isDeclaredAlike(was, guest))) this.#asked.event.add(guest.vmid);
     }
   }

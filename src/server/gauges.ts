@@ -24,6 +24,8 @@ export interface GaugeSource {
   backoffGuests(): number;
   /** Config keys that Proxmox refused and that are set aside. */
   refusedKeys(): number;
+  /** True while the host's own files tell what changed. */
+  isToldOfChanges(): boolean;
   /** Records appended since the process started. */
   journalRecords(): number;
   journalHead(): JournalHeadView | undefined;
@@ -43,6 +45,7 @@ export function registerGauges(registry: Registry, source: GaugeSource): void {
   number(registry, "steward_lane_longest_wait_seconds", "How long the job that waits longest has waited so far.", () => source.longestLaneWaitSeconds());
   number(registry, "steward_backoff_guests", "Guests that failed and wait before they are tried again.", () => source.backoffGuests());
   number(registry, "steward_refused_keys", "Config keys that Proxmox refused and that are set aside, over all guests.", () => source.refusedKeys());
+  number(registry, "steward_host_files_used", "1 while the host's own files tell what changed, 0 while the API is asked.", () => (source.isToldOfChanges() ? 1 : 0));
   labelled(registry, "steward_limit", "Every bound the agent works by; the unit is the last word of the name.", ["name"], (gauge) => {
     for (const [name, value] of Object.entries(source.limits())) gauge.set({ name }, value);
   });

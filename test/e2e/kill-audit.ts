@@ -86,8 +86,8 @@ function operationsOf(journal: string): readonly SeenOperation[] {
 function recordsIn(journal: string): readonly ExportedRecord[] {
   return journal.split("\n").flatMap((line): ExportedRecord[] => {
     if (line === "") return [];
-    const parsed: ExportedRecord & { readonly record?: ExportedRecord; readonly snapshot?: boolean } = JSON.parse(line);
-    return parsed.snapshot === true ? [] : [parsed.record ?? parsed];
+    const record: ExportedRecord & { readonly snapshot?: boolean } = JSON.parse(line);
+    return record.snapshot === true ? [] : [record];
   });
 }
 
@@ -122,7 +122,7 @@ function repeated(operations: readonly SeenOperation[]): readonly string[] {
 function acknowledgedIn(told: string): readonly string[] {
   return told.split("\n").flatMap((line) => {
     if (!line.includes('"message":"acted"') || !line.includes('"outcome":"succeeded"')) return [];
-    const [, guest, action] = [undefined, /"guest":"([^"]+)"/.exec(line)?.[1], /"action":"([^"]+)"/.exec(line)?.[1]];
+    const [guest, action] = [/"guest":"([^"]+)"/.exec(line)?.[1], /"action":"([^"]+)"/.exec(line)?.[1]];
     return [`${guest} ${action}`];
   });
 }

@@ -20,10 +20,12 @@ const RESTARTED = [101, 105] as const;
 const KEYS_PER_GUEST = 4;
 
 /** From the spawn to the kill: some die before they have read the journal, some in the middle of many acts. */
-const LIFE_MS = { min: 60, max: 800 } as const;
+const LIFE_MS = { min: 60, max: 600 } as const;
 const PERSON_INTERVAL_MS = 60;
 /** requestTimeout 1 s, Proxmox's lock timeout 10 s, a margin of 5 s; and time to converge on a busy machine. */
 const SETTLED_MS = 90_000;
+/** An act whose outcome is open is settled by a life of 16 s at least; without one all guests would soon be waiting for that. */
+const REST_EVERY = 20;
 /** A journal is verified after every so many kills. */
 const VERIFY_EVERY = 5;
 
@@ -80,13 +82,15 @@ class Campaign implements AsyncDisposable {
   async run(): Promise<CampaignReport> {
     const { kills, seed, say = () => {} } = this.#options;
     await this.#powerOn();
-    for (const method of ["PUT", "POST"] as const) for (const fault of FAULTS) await this.#control("POST", "/_sim/faults", { ...fault, match: { method } });
+    await this.#breakHost();
     this.#isPersonAtWork = true;
     const person = this.#person();
     for (let kill = 1; kill <= kills; kill++) {
       await this.#liveAndDie();
       if (kill % VERIFY_EVERY === 0) await this.#verify([0, 3]);
-      if (kill % 20 === 0) say(`${kill} of ${kills} kills`);
+      if (kill % REST_EVERY !== 0 || kill === kills) continue;
+      say(`${kill} of ${kills} kills`);
+      await this.#rest();
     }
     this.#isPersonAtWork = false;
     await person;
@@ -105,7 +109,25 @@ class Campaign implements AsyncDisposable {
     mkdirSync(this.#path("desired"));
     writeFileSync(this.#path("desired/guests.json"), DECLARED);
     writeFileSync(this.#path("agent.yaml"), settings(apiUrl));
+    // Made-up guests may ask for half a minute between two starts.
+    for (let index = 0; index < GUEST_COUNT; index++) await this.#edit({ vmid: FIRST_VMID + index, delete: ["startup"] });
     for (const vmid of RESTARTED) await this.#edit({ vmid, power: "start" });
+  }
+
+  async #breakHost(): Promise<void> {
+    for (const method of ["PUT", "POST"] as const) for (const fault of FAULTS) await this.#control("POST", "/_sim/faults", { ...fault, match: { method } });
+  }
+
+  /** One life that is long enough to settle what the short ones left: then it dies, too, and all begins anew. */
+  async #rest(): Promise<void> {
+    await this.#control("DELETE", "/_sim/faults");
+    const daemon = this.#start(["--config", this.#path("agent.yaml"), "run", "--log-format", "json"]);
+    // With a person at work something is always open; what was open at first must not be for ever.
+    const left = new Set(openOf(await this.#agent(["op", "ls", "-o", "json"])).map(({ id }) => id));
+    await until("what earlier lives left open to be settled", async () => openOf(await this.#agent(["op", "ls", "-o", "json"])).every(({ id }) => !left.has(id)), SETTLED_MS, 250);
+    await daemon.kill();
+    this.#told.push(daemon.stderr());
+    await this.#breakHost();
   }
 
   async #liveAndDie(): Promise<void> {
@@ -147,11 +169,16 @@ class Campaign implements AsyncDisposable {
 
   /** Every key that was ever used, once more: what happened is told again, and does not happen again. */
   async #askAgain(): Promise<void> {
-    for (const key of new Set(this.#restarts.map((restart) => restart.key))) {
-      const asked = this.#start(this.#restartWords(key, "30s"));
-      await asked.end(SETTLED_MS);
-      this.#restarts.push({ key, asked });
-    }
+    const keys = [...new Set(this.#restarts.map((restart) => restart.key))];
+    const askFor = async (vmid: number): Promise<void> => {
+      for (const key of keys.filter((used) => used.startsWith(`${vmid}-`))) {
+        const asked = this.#start(this.#restartWords(key, "30s"));
+        await asked.end(SETTLED_MS);
+        this.#options.say?.(`key ${key}: ${/"state": *"\w+"/.exec(asked.stdout())?.[0] ?? asked.stderr().trim()}`);
+        this.#restarts.push({ key, asked });
+      }
+    };
+    await Promise.all(RESTARTED.map(askFor));
   }
 
   /** Nothing is broken any more: every guest as declared, and every act with an outcome or named. */
@@ -260,7 +287,7 @@ function openOf({ stdout }: Finished): readonly { readonly id: string; readonly 
 }
 
 /** mulberry32. */
-export function seeded(seed: number): () => number {
+function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

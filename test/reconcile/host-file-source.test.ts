@@ -9,7 +9,7 @@ import { TestAgent, type AgentOptions, type Declared } from "./agent-fixture.ts"
 const DECLARED: readonly Declared[] = [{ vmid: 101, config: { cores: 2 } }, { vmid: 102, state: "running" }];
 
 /** An agent on the host; its guests are as declared, and time has passed. */
-async function onHost(options: AgentOptions = {}): Promise<{ agent: TestAgent; watcher: FakeWatcher; log: ReturnType<typeof recordingLog> }> {
+async function onHost(options: AgentOptions = {}, answers: () => Promise<boolean> = () => Promise.resolve(true)): Promise<{ agent: TestAgent; watcher: FakeWatcher; log: ReturnType<typeof recordingLog> }> {
   const log = recordingLog();
   const watchers: FakeWatcher[] = [];
   const agent = new TestAgent({
@@ -17,7 +17,7 @@ async function onHost(options: AgentOptions = {}): Promise<{ agent: TestAgent; w
     source: (api) => {
       const watcher = new FakeWatcher(agent.proxmox);
       watchers.push(watcher);
-      return new FileHostSource({ watcher, api, log, node: "pve1" });
+      return new FileHostSource({ watcher, api, log, node: "pve1", answers });
     },
   });
   agent.proxmox.add(101, { config: { cores: 2 } });
@@ -29,6 +29,42 @@ async function onHost(options: AgentOptions = {}): Promise<{ agent: TestAgent; w
   if (watcher === undefined) throw new Error("no watcher was made");
   return { agent, watcher, log };
 }
+
+describe("how often", () => {
+  test("the files are looked at four times a second, however rarely the API is to be polled", async () => {
+    const { agent, watcher } = await onHost({ settings: { pollIntervalMs: 60_000 } });
+    const before = watcher.polls;
+    await agent.run(10_000);
+    expect(watcher.polls - before).toBe(40);
+  });
+
+  test("the API, while they cannot be used, as rarely as was asked for", async () => {
+    const { agent, watcher } = await onHost({ settings: { pollIntervalMs: 10_000 } });
+    watcher.problems = [unusable("/etc/pve/.vmlist")];
+    await agent.run(1_000);
+    const before = agent.proxmox.callCount("listGuests");
+    await agent.run(30_000);
+    // Two lists a poll.
+    expect(agent.proxmox.callCount("listGuests") - before).toBe(6);
+  });
+});
+
+describe("a file system that does not answer", () => {
+  test("is not read: the API is asked, edits are found by reading again, and the files are used when it answers", async () => {
+    let isAnswering = true;
+    const { agent, watcher, log } = await onHost({}, () => Promise.resolve(isAnswering));
+    isAnswering = false;
+    await agent.run(1_000);
+    const polls = watcher.polls;
+    agent.proxmox.edit(101, { cores: 1 });
+    await agent.run(3_000);
+    expect([agent.acts(), watcher.polls - polls]).toEqual([["set_config 101 cores=2"], 0]);
+    isAnswering = true;
+    await agent.run(1_000);
+    expect(watcher.polls).toBeGreaterThan(polls);
+    expect(log.lines.map(({ level, message }) => `${level} ${message}`)).toEqual(["warn the host's own files cannot be used; asking the API instead", "info the host's own files can be used again"]);
+  });
+});
 
 const unusable = (path: string, kind: HostProblem["kind"] = "unreadable"): HostProblem => ({ path, kind, message: `cannot read ${path}: permission denied` });
 

@@ -141,6 +141,57 @@ describe("while a revision is held", () => {
   });
 });
 
+describe("what a later revision costs", () => {
+  const IDLE = { resyncIntervalMs: 3_600_000, pollIntervalMs: 60_000 };
+
+  test("a guest that is declared anew is judged and mended by itself, at once; the others are not read", async () => {
+    const agent = await ten(declared(), IDLE);
+    const read = (): number => agent.proxmox.callCount("readConfig");
+    const before = read();
+    agent.desired.declare(changed(1));
+    await agent.run(1_000);
+    expect(agent.acts()).toEqual(["set_config 101 cores=4"]);
+    // Judged, reconciled, looked at again before the act and after it; and off the host one round of re-reading.
+    expect(read() - before).toBeLessThanOrEqual(TEN.length + 4);
+  });
+
+  test("only guests that it declares anew count: drift of the others is none of its doing", async () => {
+    const agent = await ten(declared(), { ...IDLE, maxConcurrentActs: 1 });
+    for (const vmid of TEN.slice(4)) agent.proxmox.edit(vmid, { cores: 8 });
+    agent.desired.declare(changed(2));
+    await agent.run(10_000);
+    expect(agent.host("RevisionHeld")).toBe("False NotHeld");
+    expect(agent.acts()).toHaveLength(8);
+  });
+
+  test("a guest that was declared anew by a held revision is kept as soon as a smaller one declares the same of it", async () => {
+    const agent = await ten(declared(), IDLE);
+    agent.desired.declare(changed(5));
+    await agent.run(1_000);
+    expect(agent.acts()).toEqual([]);
+    agent.desired.declare(changed(1));
+    await agent.run(1_000);
+    expect(agent.acts()).toEqual(["set_config 101 cores=4"]);
+  });
+
+  test("a guest that is newly declared and lives on another node is said to be there, not missing", async () => {
+    const agent = await ten(declared(), IDLE);
+    agent.proxmox.add(150, { config: { cores: 2 }, node: "pve2" });
+    agent.desired.declare([...declared(), { vmid: 150, config: { cores: 4 } }]);
+    await agent.run(1_000);
+    expect(agent.condition(150, "Synced")).toContain("OnOtherNode");
+    expect(agent.acts()).toEqual([]);
+  });
+
+  test("a desired state that never was usable does not make every poll a full read", async () => {
+    const agent = new TestAgent({ settings: { ...SETTINGS, resyncIntervalMs: 3_600_000 } });
+    agent.desired.break({ code: "desired.syntax", message: "guests.yaml:7:3: expected a mapping" });
+    await agent.start();
+    await agent.run(60_000);
+    expect(agent.proxmox.callCount("version")).toBeLessThanOrEqual(2);
+  });
+});
+
 describe("accepting", () => {
   test("by the first eight characters or more; then everything is sent, and a restart remembers it", async () => {
     const agent = await ten(changed(5));
@@ -223,7 +274,7 @@ describe("guests that cannot be read", () => {
 
   test("a later revision that cannot be judged for that reason waits, and what was in force is kept", async () => {
     const agent = await ten(declared());
-    agent.proxmox.failEvery("readConfig", faults.unreachable(), 105);
+    agent.proxmox.failEvery("readConfig", faults.unreachable(), 102);
     agent.desired.declare(changed(2));
     await agent.run(5_000);
     agent.proxmox.edit(110, { cores: 9 });

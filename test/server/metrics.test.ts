@@ -26,6 +26,7 @@ const BUSY: GaugeSource = gaugeSource({
   journalRecords: () => 17,
   journalHead: () => ({ segment: "00000001.log", sequence: 17, hash: "ab".repeat(32) }),
   refusedKeys: () => 0,
+  isToldOfChanges: () => true,
   limits: () => ({ max_concurrent_acts: 4, request_timeout_seconds: 30 }),
   process: () => readProcessSample(),
 });
@@ -95,6 +96,7 @@ describe("values", () => {
     [`steward_journal_sync_seconds_bucket{le="0.00025"}`, 1],
     [`steward_last_resync_timestamp_seconds`, 1_700_000_000.5],
     [`steward_read_cycle_seconds`, 12],
+    [`steward_host_files_used`, 1],
     [`steward_queue_adds_total`, 1],
     [`steward_queue_depth{priority="wish"}`, 1],
     [`steward_queue_depth{priority="event"}`, 2],

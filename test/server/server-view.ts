@@ -68,6 +68,7 @@ export function gaugeSource(overrides: Partial<GaugeSource> = {}): GaugeSource {
     journalRecords: () => 0,
     journalHead: () => undefined,
     refusedKeys: () => 0,
+    isToldOfChanges: () => false,
     limits: () => ({}),
     process: () => undefined,
     ...overrides,

@@ -51,6 +51,15 @@ describe("faults set over the control port", () => {
     expect(served.node.calls).toHaveLength(1);
   });
 
+  test("dropped, and late: the connection is cut at once, the act happens after its time", async () => {
+    served.faults.add({ kind: "drop_late", ms: 6_000 });
+    expect(await start().catch((error: Error) => error.message)).toContain("without an answer");
+    await served.clock.advance(5_999);
+    expect(served.node.calls).toEqual([]);
+    await served.clock.advance(2);
+    expect(served.node.calls).toHaveLength(1);
+  });
+
   test("late: the act happens after its time though the client has gone", async () => {
     served.faults.add({ kind: "late", ms: 6_000 });
     const connection = await RawConnection.open(served);
