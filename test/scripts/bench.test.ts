@@ -63,7 +63,7 @@ describe("the page", () => {
 
   test("and the charts are those of the results that are committed: bun scripts/bench.ts --page", () => {
     const results = readResults();
-    expect(results.map(({ name }) => name)).toEqual(["codec", "journal-open", "journal", "lanes", "normalize", "plan"]);
+    expect(results.map(({ name }) => name)).toEqual(["codec", "events", "journal-open", "journal", "lanes", "normalize", "plan", "schedule"]);
     const text = readFileSync(join(ROOT, "docs/performance.md"), "utf8");
     expect(renderPage(text, results)).toBe(text);
     const charts = chartsOf(results);
