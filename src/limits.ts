@@ -1,8 +1,10 @@
 import { EVENT_COUNT_MAX, MESSAGE_LENGTH_MAX } from "./conditions/tracker.ts";
 import { CONFIG_BYTES_MAX } from "./config/load.ts";
 import type { AgentConfig } from "./config/types.ts";
+import { TOKEN_FILE_BYTES_MAX } from "./config/token.ts";
 import { RESTART_ANSWER_WAIT_MAX_MS } from "./control/app.ts";
 import { CONTROL_ANSWER_TIMEOUT_MS } from "./control/client.ts";
+import { PAUSE_DURATION_MAX_MS, REASON_LENGTH_MAX } from "./control/operator.ts";
 import { CONTROL_BODY_BYTES_MAX } from "./control/socket.ts";
 import { FILE_BYTES_MAX, FILES_MAX, SET_BYTES_MAX } from "./desired/directory-scan.ts";
 import { GUESTS_PER_FILE_MAX } from "./desired/schema.ts";
@@ -12,6 +14,7 @@ import { TOKENS_MAX } from "./document/tokens.ts";
 import { DEFAULT_LIMITS, DETAIL_CHARS_MAX } from "./journal/limits.ts";
 import { QUEUED_PER_LANE_MAX } from "./lanes/lanes.ts";
 import { CACHED_PLANS_MAX } from "./plan/plan-cache.ts";
+import { DRIVES_REMEMBERED_MAX } from "./proxmox/cloud-init-drive.ts";
 import { PIDS_CHECKED_PER_POLL_MAX } from "./proxmox/machine-pids.ts";
 import { TCP_CONNECT_TIMEOUT_MS, TLS_HANDSHAKE_TIMEOUT_MS } from "./proxmox/connect.ts";
 import { ANSWER_SIZE_MAX_BYTES } from "./proxmox/exchange.ts";
@@ -24,15 +27,18 @@ import { CONCURRENT_LOOKS_MAX } from "./reconcile/guest-runner.ts";
 import { ACTIVE_TASK_COUNT_MAX } from "./reconcile/host-source.ts";
 import { REREADS_PER_POLL_MAX } from "./reconcile/read-cycle.ts";
 import { REFUSED_WAIT_MAX_MS, SURROUNDINGS_WAIT_MAX_MS } from "./reconcile/refusals.ts";
+import { START_TRIES_MAX } from "./reconcile/restart-finish.ts";
 import { KEY_LENGTH_MAX, KEY_LIFE_MAX_MS } from "./reconcile/restart-request.ts";
 import { HELD_LOOK_MAX_MS, WAITING_LOOK_MAX_MS } from "./reconcile/retries.ts";
 import { RESTORE_ROUNDS_MAX } from "./reconcile/selftest.ts";
 import { PROXMOX_LOCK_TIMEOUT_MS, SETTLE_MARGIN_MS, TASK_SEARCH_COUNT_MAX } from "./reconcile/settle.ts";
 import { OWN_UPID_COUNT_MAX, SHUTDOWN_RETRY_MS } from "./reconcile/situations.ts";
 import { STATUS_READS_PER_RESYNC_MAX } from "./reconcile/status-turns.ts";
+import { FILE_ANSWER_TIMEOUT_MS } from "./runtime/file-probe.ts";
 import { BACKOFF_WAIT_MAX_MS } from "./schedule/backoff.ts";
 import { RESTART_WAIT_MAX_MS } from "./schedule/restarts.ts";
 import { QUEUED_KEYS_MAX } from "./schedule/work-queue.ts";
+import { HEALTH_BODY_BYTES_MAX } from "./server/listen.ts";
 
 /**
  * Every bound a running agent works by, in one place: what `steward_limit` shows. Each room names and
@@ -72,6 +78,7 @@ const OF_REQUESTS = {
   task_odd_answers: TASK_ODD_ANSWERS_MAX,
   control_answer_timeout_seconds: CONTROL_ANSWER_TIMEOUT_MS / 1000,
   control_body_bytes: CONTROL_BODY_BYTES_MAX,
+  health_body_bytes: HEALTH_BODY_BYTES_MAX,
   restart_answer_wait_seconds: RESTART_ANSWER_WAIT_MAX_MS / 1000,
 };
 
@@ -84,11 +91,13 @@ const OF_RECONCILING = {
   digest_conflicts: CONFLICTS_MAX,
   queued_jobs: QUEUED_PER_LANE_MAX,
   queued_guests: QUEUED_KEYS_MAX,
+  remembered_cloud_init_drives: DRIVES_REMEMBERED_MAX,
   cached_plans: CACHED_PLANS_MAX,
   active_tasks: ACTIVE_TASK_COUNT_MAX,
   searched_tasks: TASK_SEARCH_COUNT_MAX,
   remembered_tasks: OWN_UPID_COUNT_MAX,
   backoff_wait_seconds: BACKOFF_WAIT_MAX_MS / 1000,
+  restart_starts: START_TRIES_MAX,
   restart_wait_seconds: RESTART_WAIT_MAX_MS / 1000,
   held_look_seconds: HELD_LOOK_MAX_MS / 1000,
   waiting_look_seconds: WAITING_LOOK_MAX_MS / 1000,
@@ -100,6 +109,8 @@ const OF_RECONCILING = {
 };
 
 const OF_READING_FILES = {
+  host_file_answer_timeout_seconds: FILE_ANSWER_TIMEOUT_MS / 1000,
+  token_file_bytes: TOKEN_FILE_BYTES_MAX,
   settings_file_bytes: CONFIG_BYTES_MAX,
   desired_file_bytes: FILE_BYTES_MAX,
   desired_set_bytes: SET_BYTES_MAX,
@@ -121,6 +132,8 @@ const OF_RECORDS = {
   journal_queue_bytes: DEFAULT_LIMITS.queueBytes,
   journal_recent_operations: DEFAULT_LIMITS.recentOperations,
   journal_keys: DEFAULT_LIMITS.keys,
+  pause_seconds: PAUSE_DURATION_MAX_MS / 1000,
+  reason_characters: REASON_LENGTH_MAX,
   key_characters: KEY_LENGTH_MAX,
   key_life_seconds: KEY_LIFE_MAX_MS / 1000,
   journal_remembered_verdicts: DEFAULT_LIMITS.verdicts,

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { configFlags, flagValues } from "../config/names.ts";
 import type { Fault, Result } from "../ports/errors.ts";
-import { escapeJson } from "../plan/escape.ts";
+import { escapeJson, escapeText } from "../plan/escape.ts";
 import { COLOUR_STYLE, PLAIN_STYLE, type PlanStyle } from "../plan/render-style.ts";
 import type { World } from "../parts.ts";
 
@@ -73,6 +73,7 @@ export function loadFor(context: CommandContext, command: Command): Result<Loade
   });
 }
 
+/** Whether `-o json` was given. */
 export function isJson(command: Command): boolean {
   return command.optsWithGlobals<GlobalOptions>().output === "json";
 }
@@ -85,7 +86,8 @@ export function styleFor(context: CommandContext, command: Command): PlanStyle {
 
 /** Prints a fault and gives the exit code it means. */
 export function complainAbout(context: CommandContext, fault: Fault): ExitCode {
-  context.complain(`agent: ${fault.message}\n`);
+  // Messages carry other people's words: Proxmox's, a task's, a file's. Line by line: some tell several things.
+  context.complain(`agent: ${fault.message.split("\n").map(escapeText).join("\n")}\n`);
   return exitCodeOf(fault);
 }
 

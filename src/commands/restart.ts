@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { Agent } from "../agent.ts";
 import { parseDuration } from "../config/duration.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { restartAnswer } from "../control/answers.ts";
@@ -10,11 +9,15 @@ import type { RestartReport, RestartRequest, RestartState } from "../reconcile/r
 import { complaintAboutRequest } from "../reconcile/restart-request.ts";
 import { VERSION } from "../version.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, untilAborted, withOutput, type CommandContext, type ExitCode } from "./context.ts";
-import { onceOptions } from "./run.ts";
+import { withOwnAgent } from "./own-agent.ts";
 import { parseTime } from "./time.ts";
 
 /** Added to what is waited for: an agent that is there answers a little later at most. */
 const ANSWER_MARGIN_MS = 30_000;
+
+/** Who holds the journal and does not answer is an agent that starts or stops, or another command: this long it is waited for. */
+const LOCKED_WAIT_MS = 10_000;
+const LOCKED_RETRY_MS = 250;
 
 interface RestartOptions {
   readonly key: string;
@@ -60,23 +63,22 @@ function requestOf(vmidText: string, { key, keyExpires, timeout, issuedAt }: Res
   return complaint === undefined ? ok(request) : { ok: false, error: complaint };
 }
 
-async function ask(context: CommandContext, command: Command, { config }: LoadedConfig, request: RestartRequest): Promise<Result<RestartReport>> {
+async function ask(context: CommandContext, command: Command, loaded: LoadedConfig, request: RestartRequest): Promise<Result<RestartReport>> {
+  const { clock } = context.world;
+  const sinceMs = clock.monotonic();
+  for (;;) {
+    const asked = await askOnce(context, command, loaded, request);
+    const isHeld = !asked.ok && asked.error.code === "journal.locked";
+    if (!isHeld || clock.monotonic() - sinceMs >= LOCKED_WAIT_MS) return asked;
+    await clock.sleep(LOCKED_RETRY_MS, context.interrupted);
+  }
+}
+
+async function askOnce(context: CommandContext, command: Command, { config }: LoadedConfig, request: RestartRequest): Promise<Result<RestartReport>> {
   const answered = askAgentFor(config.socket, "/v1/restart", { schema: restartAnswer, version: VERSION }, request, request.waitMs + ANSWER_MARGIN_MS);
   const asked = await Promise.race([answered, interruptedAnswer(context, request)]);
   if (asked.ok || asked.error.code !== "control.unreachable") return asked;
-  const opened = await Agent.open(onceOptions(context, config, command));
-  if (!opened.ok) return opened;
-  const agent = opened.value;
-  let stopping: Promise<void> | undefined;
-  // Stopping waits for the act that runs; its outcome is in the journal.
-  const stop = (): void => void (stopping ??= agent.stop());
-  context.interrupted.addEventListener("abort", stop, { once: true });
-  try {
-    return await agent.restart(request);
-  } finally {
-    context.interrupted.removeEventListener("abort", stop);
-    await (stopping ?? agent.stop());
-  }
+  return withOwnAgent(context, command, config, (agent) => agent.restart(request));
 }
 
 /** The running agent goes on without this command. */
@@ -85,8 +87,11 @@ async function interruptedAnswer(context: CommandContext, { key }: RestartReques
   return fault("reconcile.held", `interrupted; a restart that was begun goes on: ask again with the same key (${key})`);
 }
 
+/** Faults that pass by themselves: whoever asks again later with the same key may be answered otherwise. */
+const PASSING: ReadonlySet<Fault["code"]> = new Set(["reconcile.held", "reconcile.not_ready", "proxmox.unreachable", "proxmox.no_answer", "proxmox.transient", "proxmox.lock_timeout"]);
+
 function exitOfFault(code: ExitCode, { code: word }: Fault): ExitCode {
-  return word === "reconcile.held" || word === "reconcile.not_ready" ? EXIT.changes : code;
+  return PASSING.has(word) ? EXIT.changes : code;
 }
 
 function exitOf(state: RestartState): ExitCode {
@@ -110,7 +115,7 @@ const STATE_WORDS: Readonly<Record<RestartState, string>> = {
 
 function textOf(report: RestartReport): string {
   const guest = `${report.kind === "" ? "guest " : `${report.kind}/`}${report.vmid}${report.name === "" ? "" : ` (${report.name})`}`;
-  const operation = report.operation === "" ? "" : `  operation ${report.operation}, key ${report.key} until ${report.keyExpiresAt === "" ? "–" : report.keyExpiresAt}\n`;
+  const operation = report.operation === "" ? "" : `  operation ${report.operation}${report.keyExpiresAt === "" ? "" : `, key ${report.key} until ${report.keyExpiresAt}`}\n`;
   return [
     `${guest} ${STATE_WORDS[report.state]}: ${report.message}.\n`,
     report.applied.length === 0 ? "" : `  applied: ${report.applied.join(", ")}\n`,

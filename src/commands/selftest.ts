@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { Agent } from "../agent.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { selftestAnswer } from "../control/answers.ts";
 import { askAgentFor } from "../control/client.ts";
@@ -7,7 +6,7 @@ import type { Result } from "../ports/errors.ts";
 import type { SelftestReport } from "../reconcile/selftest.ts";
 import { VERSION } from "../version.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, parseVmid, withOutput, type CommandContext, type ExitCode } from "./context.ts";
-import { onceOptions } from "./run.ts";
+import { withOwnAgent } from "./own-agent.ts";
 import { alignColumns } from "./table.ts";
 
 /** Added to what the settings allow the test itself: the wait for its lane behind an act of minutes, and half a minute of refused restores. */
@@ -64,21 +63,9 @@ function announcement(vmid: number, node: string): string {
 
 async function test(context: CommandContext, command: Command, { config }: LoadedConfig, vmid: number): Promise<Result<SelftestReport>> {
   const asked = await askAgentFor(config.socket, "/v1/selftest", { schema: selftestAnswer, version: VERSION }, { vmid }, answerTimeoutMs(config));
-  if (asked.ok) return asked;
-  if (asked.error.code !== "control.unreachable") return asked;
-  const opened = await Agent.open(onceOptions(context, config, command));
-  if (!opened.ok) return opened;
-  const agent = opened.value;
-  let stopping: Promise<void> | undefined;
-  // Stopping waits for the test, which hurries to put things back.
-  const stop = (): void => void (stopping ??= agent.stop());
-  context.interrupted.addEventListener("abort", stop, { once: true });
-  try {
-    return await agent.selftest(vmid);
-  } finally {
-    context.interrupted.removeEventListener("abort", stop);
-    await (stopping ?? agent.stop());
-  }
+  if (asked.ok || asked.error.code !== "control.unreachable") return asked;
+  // Interrupted, the test hurries to put things back.
+  return withOwnAgent(context, command, config, (agent) => agent.selftest(vmid));
 }
 
 function textOf(report: SelftestReport): string {

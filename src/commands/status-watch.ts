@@ -145,6 +145,9 @@ class EventLines implements Display {
     this.#startedAt = agent.startedAt;
     const total = Math.max(eventCount, events.length);
     const fresh = Math.min(events.length, total - this.#count);
+    // At the first look what is gone is history; later it came and went between two looks.
+    const missed = this.#count === 0 ? 0 : total - this.#count - fresh;
+    if (missed > 0) this.#context.complain(`agent: ${missed} events came faster than they can be asked for and are not shown; the agent's log has them\n`);
     this.#count = total;
     for (const event of fresh <= 0 ? [] : events.slice(-fresh)) {
       this.#context.print(this.#isJson ? `${escapeJson(JSON.stringify(event))}\n` : `${event.at}  ${escapeText(formatTransition(event))}\n`);
@@ -152,7 +155,7 @@ class EventLines implements Display {
   }
 
   wait(why: string): void {
-    if (!this.#isWaiting) this.#context.complain(`agent: ${WAITING}: ${why}\n`);
+    if (!this.#isWaiting) this.#context.complain(`agent: ${WAITING}: ${escapeText(why)}\n`);
     this.#isWaiting = true;
   }
 }

@@ -7,7 +7,7 @@ const OTHERS_READ_OR_WRITE = 0o066;
 const ROOT_UID = 0;
 
 /** A token has about eighty characters; what is larger is another file, and is not read. */
-const TOKEN_FILE_BYTES_MAX = 4096;
+export const TOKEN_FILE_BYTES_MAX = 4096;
 
 /** `user@realm!name=uuid`, as pveum prints it. Neither part can hold what would end an HTTP header. */
 const TOKEN_FORM = /^([^\s:/!=@]+(?:@[^\s:/!=@]+)*@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+)=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$/;

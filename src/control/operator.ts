@@ -10,10 +10,10 @@ import { badTarget, endPause, writePause, type Pause } from "../reconcile/pauses
  */
 
 /** Longest reason kept, characters. */
-const REASON_LENGTH_MAX = 500;
+export const REASON_LENGTH_MAX = 500;
 
 /** Longest pause by duration; longer ones are pauses without an end. */
-const PAUSE_DURATION_MAX_MS = 365 * 24 * 3_600_000;
+export const PAUSE_DURATION_MAX_MS = 365 * 24 * 3_600_000;
 
 export interface OperatorDeps {
   readonly journal: Journal;

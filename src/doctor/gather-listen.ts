@@ -15,6 +15,7 @@ interface ListenOptions {
   readonly agentPid: number | undefined;
 }
 
+/** Whether the health port can be had, and by whom it is held. Nothing fails: what cannot be read is not known. */
 export function gatherListen(options: ListenOptions): ListenFacts {
   const { hostname, ownAddresses } = options;
   const isEverywhere = WILDCARDS.has(hostname) || hostname === "localhost";

@@ -59,6 +59,7 @@ export function classifyPowerAct(
   }
 }
 
+/** Whether what was read is the guest that is meant, by kind and vmid; one that was not read is not. */
 export function isSameGuest(guest: GuestKey, observed: ObservedGuest | undefined): observed is ObservedGuest {
   return observed !== undefined && observed.kind === guest.kind && observed.vmid === guest.vmid;
 }

@@ -42,6 +42,12 @@ function lxcIdentity(config: RawConfig): GuestIdentity {
   };
 }
 
+/** The identity in a record that was written earlier, by whatever version; without parts where there is none. */
+export function recordedIdentity(record: unknown): GuestIdentity {
+  if (typeof record !== "object" || record === null || Array.isArray(record)) return {};
+  return Object.fromEntries(Object.entries(record).filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+}
+
 /** True when a part that both know differs: certainly another guest. */
 export function isOtherIdentity(left: GuestIdentity, right: GuestIdentity): boolean {
   return (["smbiosUuid", "createdAt", "rootVolume"] as const).some(

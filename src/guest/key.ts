@@ -21,6 +21,7 @@ export function formatGuestKey(key: GuestKey): string {
   return `${key.kind}/${key.vmid}`;
 }
 
+/** Whether a value is a number that Proxmox gives to guests (VMID_MIN to VMID_MAX). */
 export function isVmid(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= VMID_MIN && value <= VMID_MAX;
 }

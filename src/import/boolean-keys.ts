@@ -20,6 +20,7 @@ const SUB_KEYS: Readonly<Record<string, ReadonlySet<string>>> = {
   "lxc net": new Set(["firewall", "host-managed", "link_down"]),
 };
 
+/** Whether Proxmox reads the key's whole value as a boolean. */
 export function isBooleanKey(kind: GuestKind, key: string): boolean {
   return KEYS[kind].has(key);
 }

@@ -10,6 +10,7 @@ const BOOTED_DIRECTORY = "/run/systemd/system";
 
 const ENABLED_LINK = `/etc/systemd/system/multi-user.target.wants/${UNIT_NAME}`;
 
+/** Whether systemd is the service manager of this machine, and its command is there. */
 export function hasSystemd(tree: Tree, programs: Programs): boolean {
   return tree.look(BOOTED_DIRECTORY)?.kind === "directory" && programs.find("systemctl") !== undefined;
 }

@@ -42,8 +42,9 @@ Group=${SERVICE_USER}
 UMask=0077
 Restart=on-failure
 RestartSec=5
-# Another agent has the journal; the command line is wrong: trying again mends neither.
-RestartPreventExitStatus=5 64
+# The command line is wrong: trying again does not mend it. A journal that is held (5) is tried again: a
+# command ("agent restart", "agent pause") holds it while no agent runs, and gives it back.
+RestartPreventExitStatus=64
 # Above shutdownTimeout (60s), for which a stopping agent waits for running acts. Raise both together.
 TimeoutStopSec=${STOP_TIMEOUT_SECONDS}
 # Fed only while the reconcile loop makes progress.

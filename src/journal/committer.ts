@@ -39,6 +39,9 @@ const TURN_MS_MAX = 2;
 
 const ADMITTED = ok(undefined);
 
+/** Stands for a batch that is committed without waiting for anything. */
+const IN_PLACE = Promise.resolve();
+
 /** What waits for the disk when the disk does not answer at once. */
 type Eventually = void | Promise<void>;
 
@@ -93,14 +96,22 @@ export class Committer {
 
   /** Takes what was admitted just now; on a fast disk it is settled when this returns. */
   submit(submission: Submission): void {
-    if (this.#running === undefined && !this.#hasCompany && this.#turnMs < TURN_MS_MAX) {
-      this.#running = this.#commitAtOnce(submission);
-      return;
-    }
+    if (this.#running === undefined && !this.#hasCompany && this.#turnMs < TURN_MS_MAX) return this.#submitAlone(submission);
     this.#queue.push(submission);
     this.#queuedRecords += submission.bodies.length;
     this.#queuedBytes += submission.sizeBytes;
     this.#running ??= this.#run();
+  }
+
+  /** Who submits while this one is being settled gathers, as with any other batch. */
+  #submitAlone(submission: Submission): void {
+    this.#running = IN_PLACE;
+    let rest: Promise<void> | undefined;
+    try {
+      rest = this.#commitAtOnce(submission);
+    } finally {
+      this.#running = rest ?? (this.#queue.length > 0 ? this.#run() : undefined);
+    }
   }
 
   /** Undefined: it is done. */

@@ -28,6 +28,7 @@ export interface Trouble {
   readonly message: string;
 }
 
+/** What a failed file operation says of the whole journal: the state it leaves it in, and why. */
 export function troubleOf(error: Fault): Trouble {
   return { state: stateAfter(error), message: `the journal cannot be used: ${error.message}` };
 }

@@ -1,20 +1,19 @@
 import { Ahead, type Change } from "./ahead.ts";
 import { Committer } from "./committer.ts";
-import { acquireWriterLock, insecurityOf, LOCK_NAME, prepareDirectory, timestamp, troubleOf, type JournalContext, type Trouble } from "./context.ts";
+import { troubleOf, type JournalContext, type Trouble } from "./context.ts";
+import { JournalDirectory } from "./directory.ts";
 import { HealthHolder } from "./health.ts";
-import { DEFAULT_LIMITS, DIRECTORY_MODE, FILE_MODE, FREE_BYTES_MIN, HEADROOM_BYTES, OUTCOME_RESERVE_BYTES, type JournalLimits } from "./limits.ts";
+import { DEFAULT_LIMITS, HEADROOM_BYTES, OUTCOME_RESERVE_BYTES, type JournalLimits } from "./limits.ts";
 import { LiveTable, verdictSlot } from "./live-table.ts";
 import { loadForReading, loadForWriting, NO_HEAD, type Loaded } from "./load.ts";
 import { applyEvent, boundedEvent, holdsKey, plannedOperation } from "./operation.ts";
 import { OperationIds } from "./operation-ids.ts";
 import { asJson, encodeRecord, type EpochRecord, type JournalRecord, type VerdictRecord } from "./record.ts";
 import { SpareFile } from "./reserve.ts";
-import { segmentNames } from "./segment.ts";
-import type { SegmentWriter } from "./segment-writer.ts";
-import { removeOldSegments, startSegment } from "./start-segment.ts";
+import { Rotation } from "./rotation.ts";
 import type { Compaction, FactValue, Journal, JournalGuest, JournalHead, JournalHealth, NewOperation, Operation, OperationEvent, VerdictOutcome } from "./types.ts";
 import { fail, ok, type Fault, type Result } from "../ports/errors.ts";
-import type { FileLock, FileSystem } from "../ports/file-system.ts";
+import type { FileLock } from "../ports/file-system.ts";
 
 /**
  * The journal: every act's intent before and outcome after, the facts that must survive, the gate's
@@ -41,6 +40,8 @@ export async function openJournal(options: JournalOptions): Promise<Result<Journ
   return locked.ok ? ok(journal) : locked;
 }
 
+const CLOSED: Fault = { code: "journal.closed", message: "the journal is closed: the agent is stopping" };
+
 class FileJournal implements Journal {
   readonly #context: JournalContext;
   readonly #health = new HealthHolder();
@@ -48,8 +49,9 @@ class FileJournal implements Journal {
   readonly #ids: OperationIds;
   readonly #spare: SpareFile;
   readonly #committer: Committer;
+  readonly #directory: JournalDirectory;
+  readonly #rotation: Rotation;
   #table: LiveTable;
-  #lock: FileLock | undefined;
   #head: JournalHead = NO_HEAD;
   /** This process has acknowledged records: reopening must find them again. */
   #hasWritten = false;
@@ -59,34 +61,40 @@ class FileJournal implements Journal {
   #nowText = "";
   #repaired = 0;
   #isClosing = false;
-  #rotateAtBytes: number;
   #reopening: Promise<JournalHealth> | undefined;
   #compaction: Promise<Result<Compaction>> | undefined;
-  /** Told what the compaction that is asked for did. */
-  #onCompacted: ((result: Result<Compaction>) => void) | undefined;
 
   constructor(options: JournalOptions) {
     const { onSync, limits, lock, ...parts } = options;
     this.#context = { ...parts, limits: { ...DEFAULT_LIMITS, ...limits } };
-    this.#lock = lock;
+    this.#directory = new JournalDirectory(this.#context, lock);
     this.#table = new LiveTable(this.#context.limits);
     this.#ids = new OperationIds(options.clock, options.random);
-    this.#rotateAtBytes = this.#context.limits.segmentBytes;
     this.#spare = new SpareFile(options.fileSystem, options.directory, this.#context.limits.reserveBytes, options.random);
     this.#committer = new Committer({
       limits: this.#context.limits,
       health: this.#health,
       spare: this.#spare,
       openCount: () => this.#table.openCount,
-      afterBatch: () => this.#betweenBatches(),
+      afterBatch: () => this.#rotation.betweenBatches(),
       clock: options.clock,
       onSync: onSync ?? (() => undefined),
+    });
+    this.#rotation = new Rotation({
+      context: this.#context,
+      health: this.#health,
+      committer: this.#committer,
+      directory: this.#directory,
+      table: () => this.#table,
+      onHead: (head) => {
+        this.#head = head;
+      },
     });
   }
 
   /** Fails only when another process holds the lock. */
   async open(): Promise<Result<void>> {
-    const found = this.#takeDirectory();
+    const found = this.#directory.take(this.#hasWritten);
     if (found !== undefined && "code" in found) return fail(found);
     if (found === undefined) await this.#load();
     else this.#adopt(loadForReading(this.#context, found));
@@ -205,9 +213,8 @@ class FileJournal implements Journal {
     await this.#reopening;
     await this.#committer.drain();
     this.#committer.use(undefined);
-    this.#health.set("closed", "the journal is closed: the agent is stopping");
-    this.#lock?.release();
-    this.#lock = undefined;
+    this.#health.set("closed", CLOSED.message);
+    this.#directory.release();
   }
 
   /** Many records of one batch are made in one millisecond: its text is made once. */
@@ -254,7 +261,7 @@ class FileJournal implements Journal {
   }
 
   #append<T>(change: Change, value: T): Promise<Result<T>> {
-    if (this.#isClosing) return refuse({ code: "journal.closed", message: "the journal is closed: the agent is stopping" });
+    if (this.#isClosing) return refuse(CLOSED);
     const bodies = change.records.map(encodeRecord);
     const { recordBytes } = this.#context.limits;
     let sizeBytes = 0;
@@ -283,24 +290,6 @@ class FileJournal implements Journal {
     for (const record of change.records) this.#table.apply(record);
     this.#appended += change.records.length;
     this.#head = this.#committer.writer?.head ?? this.#head;
-  }
-
-  /** Lock and trust, before anything is read. A fault is another process's lock. */
-  #takeDirectory(): Trouble | Fault | undefined {
-    const { fileSystem, directory, node, version, clock } = this.#context;
-    // One that was written and is gone was moved away: a new one in its place would hide that, and be in its way back.
-    const missing = this.#hasWritten ? absenceOf(fileSystem, directory) : prepareDirectory(fileSystem, directory);
-    if (missing !== undefined) return missing;
-    if (this.#lock === undefined) {
-      const locked = acquireWriterLock(fileSystem, directory, `steward ${version} on ${node} since ${timestamp(clock)}`);
-      if (!locked.ok) return locked.error.code === "journal.locked" ? locked.error : troubleOf(locked.error);
-      this.#lock = locked.value;
-    }
-    const status = fileSystem.status(directory);
-    if (!status.ok) return troubleOf(status.error);
-    if (!status.value.isDirectory) return { state: "unwritable", message: `${directory} is not a directory: move it away` };
-    const insecurity = insecurityOf(fileSystem, directory, status.value, DIRECTORY_MODE);
-    return insecurity === undefined ? undefined : { state: "insecure", message: insecurity };
   }
 
   async #load(): Promise<void> {
@@ -334,27 +323,12 @@ class FileJournal implements Journal {
     const spare = await this.#spare.ensure();
     const outcomeBytes = (this.#table.openCount + 1) * OUTCOME_RESERVE_BYTES;
     const room = spare.ok ? this.#committer.writer?.reserve(outcomeBytes, HEADROOM_BYTES) ?? spare : spare;
-    this.#setTrouble(room.ok ? this.#diskTrouble() : troubleOf(room.error));
-  }
-
-  /**
-   * What the next write would run into, found before it does: the directory gone or read-only, the disk
-   * full. Space that is reserved is for outcomes; when the disk has none besides, nothing new may start.
-   */
-  #diskTrouble(): Trouble | undefined {
-    const { fileSystem, directory } = this.#context;
-    const probe = fileSystem.open(`${directory}/${LOCK_NAME}`, "append", FILE_MODE);
-    if (!probe.ok) return troubleOf(probe.error);
-    probe.value.close();
-    const free = fileSystem.freeBytes(directory);
-    if (!free.ok) return troubleOf(free.error);
-    if (free.value >= FREE_BYTES_MIN) return undefined;
-    return { state: "full", message: `expected at least ${FREE_BYTES_MIN / 1024} KiB of free space for ${directory}, found ${Math.floor(free.value / 1024)} KiB: free some; outcomes of what runs can still be written` };
+    this.#setTrouble(room.ok ? this.#directory.trouble() : troubleOf(room.error));
   }
 
   /** A healthy journal's look at its disk; trouble is said once. */
   #checkDisk(): void {
-    const trouble = this.#diskTrouble();
+    const trouble = this.#directory.trouble();
     if (trouble !== undefined) this.#setTrouble(trouble);
   }
 
@@ -371,7 +345,7 @@ class FileJournal implements Journal {
       return this.health();
     }
     this.#committer.use(undefined);
-    const found = this.#takeDirectory();
+    const found = this.#directory.take(this.#hasWritten);
     if (found === undefined) await this.#load();
     else this.#setTrouble({ state: this.#stateWhileUnread(state) ?? ("code" in found ? "unwritable" : found.state), message: found.message });
     return this.health();
@@ -383,85 +357,12 @@ class FileJournal implements Journal {
   }
 
   async #compact(): Promise<Result<Compaction>> {
-    if (this.#isClosing) return refuse({ code: "journal.closed", message: "the journal is closed: the agent is stopping" });
-    const compacted = new Promise<Result<Compaction>>((resolve) => {
-      this.#onCompacted = resolve;
-    });
-    // A turn between two batches, for the price of a sync: nothing is written for it.
-    const turn = await this.#submitNothing();
-    // Without a turn, or when the journal went bad before it, nobody will tell.
-    const result = turn.ok ? await Promise.race([compacted, this.#committer.drain().then(() => fail(this.#health.fault()))]) : turn;
-    this.#onCompacted = undefined;
-    return result;
-  }
-
-  #submitNothing(): Promise<Result<void>> {
-    return new Promise((settle) => {
-      const nothing = { bodies: [], sizeBytes: 0, isOutcome: false, settle };
-      const admitted = this.#committer.admit(nothing);
-      if (admitted.ok) this.#committer.submit(nothing);
-      else settle(admitted);
-    });
-  }
-
-  #betweenBatches(): Promise<void> | undefined {
-    const onCompacted = this.#onCompacted;
-    this.#onCompacted = undefined;
-    const { writer } = this.#committer;
-    // A checkpoint as large as what follows it: rewriting the live state stays cheap however large it is.
-    const isDue = writer !== undefined && writer.appendedBytes >= Math.max(this.#rotateAtBytes, writer.checkpointBytes);
-    return writer === undefined || !(isDue || onCompacted !== undefined) ? undefined : this.#rotateFor(writer, onCompacted);
-  }
-
-  async #rotateFor(writer: SegmentWriter, onCompacted: ((result: Result<Compaction>) => void) | undefined): Promise<void> {
-    const before = this.#segments();
-    const rotated = await this.#rotate(writer);
-    onCompacted?.(rotated.ok ? ok(this.#compactionInto(before, rotated.value)) : rotated);
-  }
-
-  async #rotate(writer: SegmentWriter): Promise<Result<SegmentWriter>> {
-    const { segmentBytes } = this.#context.limits;
-    const created = await startSegment(this.#context, this.#table, writer.head.sequence, writer.head.hash);
-    if (created.ok) {
-      this.#committer.follow(created.writer);
-      this.#head = created.writer.head;
-      this.#rotateAtBytes = segmentBytes;
-      await removeOldSegments(this.#context, created.writer.name);
-      return ok(created.writer);
-    }
-    if (created.isNamed) {
-      // The new segment may or may not be there after a crash: neither file may be written to.
-      this.#health.set("poisoned", `a new journal segment could not be made durable: ${created.error.message}`);
-      return fail(this.#health.fault());
-    }
-    this.#rotateAtBytes = writer.appendedBytes + segmentBytes / 4;
-    this.#context.log.warn("the journal goes on in its old segment", { error: created.error.message });
-    return fail(created.error);
-  }
-
-  #compactionInto(before: readonly string[], { name, head, checkpointBytes }: SegmentWriter): Compaction {
-    const after = this.#segments();
-    return {
-      segment: name, records: head.sequence - Number.parseInt(name, 10), sizeBytes: checkpointBytes,
-      removed: before.filter((old) => !after.includes(old)), kept: after.filter((old) => old !== name),
-    };
-  }
-
-  #segments(): readonly string[] {
-    const listed = this.#context.fileSystem.list(this.#context.directory);
-    return listed.ok ? segmentNames(listed.value) : [];
+    return this.#isClosing ? fail(CLOSED) : this.#rotation.compact();
   }
 }
 
 function refuse(error: Fault): Promise<{ readonly ok: false; readonly error: Fault }> {
   return Promise.resolve(fail(error));
-}
-
-function absenceOf(fileSystem: FileSystem, directory: string): Trouble | undefined {
-  const status = fileSystem.status(directory);
-  if (status.ok) return undefined;
-  const { state } = troubleOf(status.error);
-  return { state, message: `${directory} was there and is not any more (${status.error.message}): put it back; until then acts are not recorded` };
 }
 
 function isSameVerdict(last: VerdictRecord | undefined, next: VerdictRecord): boolean {

@@ -42,6 +42,7 @@ export function segmentName(firstSequence: number): string {
   return `${String(firstSequence).padStart(NAME_DIGITS, "0")}.journal`;
 }
 
+/** Whether a file of the journal's directory is a segment by its name. */
 export function isSegmentName(name: string): boolean {
   return NAME.test(name);
 }

@@ -59,6 +59,7 @@ export interface Operation extends NewOperation {
   readonly outcomeBy?: OutcomeSource;
 }
 
+/** Whether nothing happens to an operation any more. `unknown` is not settled: a person, or a look, may still tell. */
 export function isSettled(state: OperationState): boolean {
   return state === "succeeded" || state === "failed" || state === "abandoned";
 }

@@ -22,7 +22,7 @@ export const QUEUED_PER_LANE_MAX = 10_000;
  * Milliseconds of uninterrupted job starts after which timers and sockets get their turn. Jobs that
  * finish at once chain through microtasks, which would otherwise starve the health probe.
  */
-const MAX_BUSY_MS = 8;
+const BUSY_MAX_MS = 8;
 
 /** Starts between two looks at the clock: a look costs about as much as starting an empty job. */
 const STARTS_PER_LOOK = 64;
@@ -161,10 +161,10 @@ export class Lanes {
       const nowMs = this.#clock.monotonic();
       this.#busyMs += nowMs - lookedAtMs;
       lookedAtMs = nowMs;
-      if (this.#busyMs >= MAX_BUSY_MS) return this.#pumpLater();
+      if (this.#busyMs >= BUSY_MAX_MS) return this.#pumpLater();
     }
     this.#busyMs += this.#clock.monotonic() - lookedAtMs;
-    if (this.#busyMs >= MAX_BUSY_MS) return this.#pumpLater();
+    if (this.#busyMs >= BUSY_MAX_MS) return this.#pumpLater();
     this.#isPumpDue = false;
   };
 

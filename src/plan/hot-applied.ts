@@ -25,6 +25,7 @@ const APPLIED_AT_ONCE: Readonly<Record<GuestKind, ReadonlySet<string>>> = {
 /** Kept on the cloud-init drive, which the guest reads when it starts. */
 const CLOUD_INIT_KEY = /^(?:cicustom|cipassword|citype|ciupgrade|ciuser|nameserver|searchdomain|sshkeys|ipconfig\d+)$/;
 
+/** Whether the key is a cloud-init value, of a VM. */
 export function isCloudInitKey(key: string): boolean {
   return CLOUD_INIT_KEY.test(key);
 }

@@ -13,12 +13,14 @@ const SERVER_OWNED: ReadonlySet<string> = new Set([
   "snapshots", "snapstate", "snaptime", "vmgenid", "vmstate",
 ]);
 
+/** Whether Proxmox writes the key itself. */
 export function isServerOwned(key: string): boolean {
   return SERVER_OWNED.has(key);
 }
 
 const NETWORK_KEY = /^net\d+$/;
 
+/** net0, net1, …: a network device, of both kinds of guest. */
 export function isNetworkKey(key: string): boolean {
   return NETWORK_KEY.test(key);
 }

@@ -13,6 +13,7 @@ const VOLUME_KEY: Readonly<Record<GuestKind, RegExp>> = {
   lxc: /^(?:rootfs|(?:mp|unused)\d+)$/,
 };
 
+/** Whether data lies behind the key. */
 export function isVolumeKey(kind: GuestKind, key: string): boolean {
   return VOLUME_KEY[kind].test(key);
 }

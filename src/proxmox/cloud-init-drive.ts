@@ -19,7 +19,7 @@ export function driveChanges(rows: readonly CloudInitRow[]): readonly DriveChang
 }
 
 /** More VMs with a cloud-init drive than one node runs. About 100 bytes an entry where nothing waits. */
-const REMEMBERED_MAX = 10_000;
+export const DRIVES_REMEMBERED_MAX = 10_000;
 
 /** The last answer for each guest and the digest it belongs to: a drive that is written anew moves the digest. */
 export class DriveMemory {
@@ -33,7 +33,7 @@ export class DriveMemory {
   remember({ vmid }: GuestKey, digest: string, changes: readonly DriveChange[]): void {
     this.#known.delete(vmid);
     this.#known.set(vmid, { digest, changes });
-    if (this.#known.size <= REMEMBERED_MAX) return;
+    if (this.#known.size <= DRIVES_REMEMBERED_MAX) return;
     const oldest = this.#known.keys().next();
     if (oldest.done !== true) this.#known.delete(oldest.value);
   }

@@ -78,6 +78,7 @@ function newOperation(request: MutatingRequest, observed: ObservedGuest, provena
   return { guest: journalGuest(observed), action: request.type, params, provenance };
 }
 
+/** The guest as the journal names it: with the identity it was read with. */
 export function journalGuest(observed: ObservedGuest): JournalGuest {
   return { kind: observed.kind, vmid: observed.vmid, identity: { ...observed.identity } };
 }

@@ -63,6 +63,7 @@ function isWorthAsking({ desired, wantsStatus }: LookInput, { kind, runState }: 
   return wantsStatus === true && kind === "qemu" && desired.state === "running" && runState === "running";
 }
 
+/** Whether the act changes the run state: start, shutdown, reboot. */
 export function isPowerAct(action: Action): boolean {
   return action.type !== "set_config";
 }

@@ -29,7 +29,7 @@ const SHUTDOWN_SEEN_MS = 5_000;
 const LOOK_INTERVAL_MS = 500;
 
 /** Starts that Proxmox refuses before the restart counts as failed for now; a lock of the cleanup is gone by then. */
-const START_TRIES_MAX = 3;
+export const START_TRIES_MAX = 3;
 const START_RETRY_MS = 10_000;
 
 /** "left": somebody else has decided otherwise since. "waiting": tried again later, and so is "failed". */

@@ -1,4 +1,4 @@
-import type { GuestIdentity } from "../guest/identity.ts";
+import { recordedIdentity, type GuestIdentity } from "../guest/identity.ts";
 import type { GuestKind } from "../guest/key.ts";
 import type { FactValue, Journal } from "../journal/types.ts";
 import type { Result } from "../ports/errors.ts";
@@ -25,10 +25,12 @@ export function putRestartMark(journal: Journal, { kind, vmid, identity, key, ke
   return journal.putFact(NAMESPACE, String(vmid), { kind, identity: { ...identity }, key, keyExpiresAt });
 }
 
+/** The restart is over. Durable when it resolves. */
 export function forgetRestartMark(journal: Journal, vmid: number): Promise<Result<void>> {
   return journal.putFact(NAMESPACE, String(vmid), null);
 }
 
+/** The guest's restart that has been begun; undefined: there is none, or another version wrote it. */
 export function restartMarkOf(journal: Journal, vmid: number): RestartMark | undefined {
   const value = journal.fact(NAMESPACE, String(vmid));
   return value === undefined ? undefined : readMark(vmid, value);
@@ -44,9 +46,5 @@ function readMark(vmid: number, value: FactValue): RestartMark | undefined {
   const fields = new Map(typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : []);
   const [kind, key, keyExpiresAt, identity] = ["kind", "key", "keyExpiresAt", "identity"].map((name) => fields.get(name));
   if ((kind !== "qemu" && kind !== "lxc") || typeof key !== "string" || typeof keyExpiresAt !== "string") return undefined;
-  return { kind, vmid, key, keyExpiresAt, identity: typeof identity === "object" && !Array.isArray(identity) ? textsOf(identity) : {} };
-}
-
-function textsOf(record: object): GuestIdentity {
-  return Object.fromEntries(Object.entries(record).filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+  return { kind, vmid, key, keyExpiresAt, identity: recordedIdentity(identity) };
 }

@@ -45,7 +45,7 @@ export interface RestartReport {
   readonly isRepeat: boolean;
   /** The operation that holds the key; empty when none was begun. */
   readonly operation: string;
-  /** RFC 3339; empty when no key was taken. */
+  /** RFC 3339; empty when no key was taken, or it was given back. */
   readonly keyExpiresAt: string;
   /** For a person. */
   readonly message: string;
@@ -69,6 +69,7 @@ export function isRestartOf(operation: Operation, vmid: number): boolean {
   return operation.guest.vmid === vmid && operation.provenance === "operation" && (operation.action === "reboot" || operation.action === "shutdown");
 }
 
+/** What a request hears whose key belongs to another act (`control.refused`). */
 export function keyConflict(key: string, { id, action, guest }: Operation): Fault {
   return { code: "control.refused", message: `key "${key}" belongs to another act (${action} of ${guest.kind}/${guest.vmid}, operation ${id}); nothing was sent. Choose another key` };
 }

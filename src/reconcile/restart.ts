@@ -96,9 +96,9 @@ async function conclude(context: RestartContext, request: RestartRequest, observ
       return ok(await finished(context, { ...about, applied: pending }, mark));
     case "failed":
       await forgetRestartMark(context.journal, mark.vmid);
-      return ok({ ...about, state: "failed", stillPending: pending, message: `not restarted: ${result.message}. It was not killed; the key is free again` });
+      return ok({ ...about, state: "failed", keyExpiresAt: "", stillPending: pending, message: `not restarted: ${result.message}. It was not killed; the key is free again` });
     case "unsettled":
-      return ok({ ...about, state: "running", stillPending: pending, message: `not over yet: ${result.message}. Ask again with the same key` });
+      return ok({ ...about, state: "running", stillPending: pending, message: `${result.message}. Ask again with the same key` });
     case "conflict":
     case "not_journaled": {
       await forgetRestartMark(context.journal, mark.vmid);
@@ -148,7 +148,7 @@ async function repeat(context: RestartContext, request: RestartRequest, holder: 
   const isFinished = mark?.key !== request.key;
   if (operation.state !== "succeeded") {
     if (!isFinished) await forgetRestartMark(context.journal, request.vmid);
-    return ok({ ...about, state: "failed", message: `not restarted: ${operation.detail ?? operation.state}. The key is free again` });
+    return ok({ ...about, state: "failed", keyExpiresAt: "", message: `not restarted: ${operation.detail ?? operation.state}. The key is free again` });
   }
   if (!isFinished) return ok(await finished(context, about, mark));
   return ok({ ...about, state: "succeeded", message: `restarted already, at ${operation.changedAt}; nothing was sent` });

@@ -1,4 +1,4 @@
-import type { GuestIdentity } from "../guest/identity.ts";
+import { recordedIdentity, type GuestIdentity } from "../guest/identity.ts";
 import type { GuestKind } from "../guest/key.ts";
 import type { FactValue, Journal } from "../journal/types.ts";
 import type { Result } from "../ports/errors.ts";
@@ -29,10 +29,12 @@ export function putMark(journal: Journal, mark: SelftestMark): Promise<Result<vo
   return journal.putFact(NAMESPACE, String(mark.vmid), value);
 }
 
+/** The description is back. Durable when it resolves. */
 export function forgetMark(journal: Journal, vmid: number): Promise<Result<void>> {
   return journal.putFact(NAMESPACE, String(vmid), null);
 }
 
+/** What is to be put back; undefined: nothing, or another version wrote it. */
 export function markOf(journal: Journal, vmid: number): SelftestMark | undefined {
   const value = journal.fact(NAMESPACE, String(vmid));
   return value === undefined ? undefined : readMark(vmid, value);
@@ -50,12 +52,8 @@ function readMark(vmid: number, value: FactValue): SelftestMark | undefined {
   if ((kind !== "qemu" && kind !== "lxc") || typeof written !== "string") return undefined;
   return {
     kind, vmid, written,
-    identity: typeof identity === "object" && !Array.isArray(identity) ? textsOf(identity) : {},
+    identity: recordedIdentity(identity),
     original: typeof original === "string" ? original : undefined,
     since: typeof since === "string" ? since : "",
   };
-}
-
-function textsOf(record: object): GuestIdentity {
-  return Object.fromEntries(Object.entries(record).filter((pair): pair is [string, string] => typeof pair[1] === "string"));
 }

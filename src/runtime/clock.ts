@@ -7,7 +7,7 @@ import type { Clock } from "../ports/clock.ts";
  */
 
 /** The longest delay a timer takes; a longer one would fire at once (the delay is a signed 32-bit number). */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /** The machine's clocks and timers. Its timers keep the process alive until they fire or are cancelled. */
 export class SystemClock implements Clock {
@@ -39,7 +39,7 @@ export class SystemClock implements Clock {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const arm = (): void => {
       const leftMs = dueMs - performance.now();
-      timer = leftMs > MAX_TIMER_MS ? setTimeout(arm, MAX_TIMER_MS) : setTimeout(callback, Math.max(0, leftMs));
+      timer = leftMs > TIMER_MAX_MS ? setTimeout(arm, TIMER_MAX_MS) : setTimeout(callback, Math.max(0, leftMs));
     };
     arm();
     return () => clearTimeout(timer);

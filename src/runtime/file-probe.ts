@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../ports/clock.ts";
 
-/** Reading a file of a healthy pmxcfs takes a tenth of a millisecond; a busy machine may need a thousand times that. */
-const ANSWER_TIMEOUT_MS = 2_000;
+/** Reading a file of a healthy pmxcfs takes a tenth of a millisecond. A busy machine may need a thousand times that, and is not to be taken for a hanging one. */
+export const FILE_ANSWER_TIMEOUT_MS = 2_000;
 
 /**
  * Whether a file can be read at all, found out without waiting for it for ever: a file system in user
@@ -24,7 +24,7 @@ export class FileProbe {
     if (this.#isReading) return Promise.resolve(false);
     this.#isReading = true;
     return new Promise((resolve) => {
-      const cancel = this.#clock.schedule(ANSWER_TIMEOUT_MS, () => resolve(false));
+      const cancel = this.#clock.schedule(FILE_ANSWER_TIMEOUT_MS, () => resolve(false));
       const settle = (): void => {
         this.#isReading = false;
         cancel();

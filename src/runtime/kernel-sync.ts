@@ -92,8 +92,11 @@ export class KernelSync {
       const outcome = queue.take(0);
       this.#isFast = performance.now() - startedAt < SYNC_WAIT_MS;
       if (outcome !== undefined) return outcome;
-      // Nobody will say when it ended: an uncertain sync is a failed one.
-      if (!canWait) return ERROR_NUMBER.io;
+      // Nobody will say when it ended: an uncertain sync is a failed one, and its late answer must not pass for another's.
+      if (!canWait) {
+        this.#queue = undefined;
+        return ERROR_NUMBER.io;
+      }
     }
   }
 }

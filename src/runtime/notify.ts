@@ -2,7 +2,7 @@ import type { Log } from "../ports/log.ts";
 import { openDatagramSender, type DatagramSender } from "./datagram.ts";
 
 /** Room for `sun_path` (unix(7)), less the byte that ends a path or starts an abstract name. */
-const MAX_ADDRESS_BYTES = 107;
+const ADDRESS_BYTES_MAX = 107;
 
 /** Longer status texts are cut: systemd shows one line, and a datagram has to fit its socket's buffer. */
 const MAX_STATUS_CHARACTERS = 500;
@@ -43,8 +43,8 @@ export function connectNotifier(environment: NotifyEnvironment, pid: number, log
 
 function openSender(address: string, log: Log): DatagramSender | undefined {
   const isUnix = address.startsWith("/") || address.startsWith("@");
-  if (!isUnix || Buffer.byteLength(address) > MAX_ADDRESS_BYTES) {
-    log.warn(`expected NOTIFY_SOCKET to be a path or @name of at most ${MAX_ADDRESS_BYTES} bytes; the service manager will not be told anything`, { address });
+  if (!isUnix || Buffer.byteLength(address) > ADDRESS_BYTES_MAX) {
+    log.warn(`expected NOTIFY_SOCKET to be a path or @name of at most ${ADDRESS_BYTES_MAX} bytes; the service manager will not be told anything`, { address });
     return undefined;
   }
   const sender = openDatagramSender(address);

@@ -7,7 +7,7 @@ import type { ServerApp } from "./app.ts";
 const IDLE_TIMEOUT_SECONDS = 30;
 
 /** No route takes a body; what little a client sends along is read and forgotten. */
-const MAX_BODY_BYTES = 4_096;
+export const HEALTH_BODY_BYTES_MAX = 4_096;
 
 /** One socket for IPv4 and IPv6, and what is left where the kernel has no IPv6. */
 const ALL_ADDRESSES = "::";
@@ -56,7 +56,7 @@ function listen(options: ServerOptions, hostname: string): Listening {
       reusePort: false,
       development: false,
       idleTimeout: IDLE_TIMEOUT_SECONDS,
-      maxRequestBodySize: MAX_BODY_BYTES,
+      maxRequestBodySize: HEALTH_BODY_BYTES_MAX,
       fetch: (request, self) => options.app.fetch(request, { peerAddress: self.requestIP(request)?.address }),
       error: (error) => {
         options.log.error("the health server could not answer", { error });

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { json } from "../../src/commands/context.ts";
+import { complainAbout, EXIT, json, type CommandContext } from "../../src/commands/context.ts";
+
+describe("a complaint", () => {
+  test("carries other people's words to a terminal as text, its own lines as lines", () => {
+    let complaints = "";
+    const context = { complain: (text: string) => void (complaints += text) } as CommandContext;
+    expect(complainAbout(context, { code: "proxmox.other", message: "refused: \u001b[2J\u009b31m\u202etxt\nsecond" })).toBe(EXIT.error);
+    expect(complaints).toBe("agent: refused: \\u{1b}[2J\\u{9b}31m\\u{202e}txt\nsecond\n");
+  });
+});
 
 describe("-o json of every command", () => {
   const hostile = { name: "a\u009b2J", "key\u202e": ["\u001b[31m", "\u007f", "\u2028", "two\nlines"], plain: "Grüße 🙂" };

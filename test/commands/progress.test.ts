@@ -31,8 +31,15 @@ test("by the running agent: it says how many guests are at work", async () => {
   const agent = new FakeAgent();
   const status = agent.status.bind(agent);
   agent.status = () => ({ ...status(), agent: { ...status().agent, proxmoxUrl: host.simulator.url, desired: `directory ${host.desired}` } });
-  agent.change = () => ({ version: 1, change: "1", activeGuests: 42 });
-  agent.onRunOnce = () => Bun.sleep(600);
+  const drawn = Promise.withResolvers<void>();
+  let asked = 0;
+  agent.change = () => {
+    asked += 1;
+    // Asked again: what was answered before is drawn.
+    if (asked === 2) drawn.resolve();
+    return { version: 1, change: "1", activeGuests: 42 };
+  };
+  agent.onRunOnce = () => drawn.promise;
   const socket = await listenOnSocket(join(host.directory, "agent.sock"), createControlApp(agent));
   const seen = await runHere(["--config", join(host.directory, "agent.yaml"), "run", "--once"], { isTerminal: true, workingDirectory: host.directory });
   if (socket.ok) await socket.value.close();

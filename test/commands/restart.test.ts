@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createFileSystem } from "../../src/runtime/file-system.ts";
 import type { RestartReport } from "../../src/reconcile/restart-request.ts";
 import { commandHost, type CommandHost, type Ran } from "../support/command-host.ts";
 import { scratchDirectory } from "../support/temporary-directory.ts";
@@ -69,6 +70,28 @@ describe("without a running agent", () => {
       expect([words, (await host.run("restart", ...words)).code]).toEqual([words, 64]);
     }
     expect(acts(host)).toEqual([]);
+  }, 60_000);
+
+  test.concurrent("an agent that is about to start or to end holds the journal for a moment: it is waited for", async () => {
+    await using host = await hostOf();
+    const lock = createFileSystem().lock(join(host.directory, "state/journal/lock"), "somebody");
+    if (!lock.ok) throw new Error(lock.error.message);
+    const ran = restart(host, 100);
+    await Bun.sleep(1_000);
+    expect(acts(host)).toEqual([]);
+    lock.value.release();
+    expect([(await ran).code, acts(host).length]).toEqual([0, 1]);
+  }, 60_000);
+
+  test.concurrent("exit codes: a host that does not answer is 2, a guest that did not shut down is 1 and has its key back", async () => {
+    await using host = await hostOf();
+    host.simulator.faults.add({ kind: "task_fail", taskType: "qmreboot", exit: "VM quit/powerdown failed - got timeout" });
+    const failed = await restart(host, 100);
+    expect([failed.code, failed.out]).toEqual([1, expect.stringMatching(/the key is free again\.\n {2}still pending: sockets\n {2}operation \w+\n$/)]);
+    host.simulator.faults.remove();
+    await host.simulator.stop();
+    const dead = await restart(host, 100);
+    expect([dead.code, dead.complaints]).toEqual([2, expect.stringContaining("nothing was sent")]);
   }, 60_000);
 
   test.concurrent("a guest that is off: 0, and nothing is sent", async () => {

@@ -246,6 +246,7 @@ describe("status -w in a pipe", () => {
     at.say({ events: all.slice(100), eventCount: 600 });
     await at.second();
     expect(at.out.trimEnd().split("\n")).toHaveLength(500);
+    expect(at.complaints).toContain("97 events came faster than they can be asked for and are not shown");
     at.out = "";
     await at.agentStops();
     await at.second();

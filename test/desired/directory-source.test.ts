@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { createDirectorySource, DEFAULT_RECHECK_INTERVAL_MS } from "../../src/desired/directory-source.ts";
 import { type DirectoryFiles, realDirectoryFiles } from "../../src/desired/directory-files.ts";
 import { FILE_BYTES_MAX, FILES_MAX, SETTLE_MS } from "../../src/desired/directory-scan.ts";
-import type { DesiredReport, DesiredSource } from "../../src/desired/model.ts";
+import type { DesiredSource } from "../../src/desired/model.ts";
 import { fault } from "../../src/ports/errors.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Log } from "../../src/ports/log.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { declaring, told, vmids } from "./reports.ts";
 import { restedClock, settleUntil, untilTrue } from "./waiting.ts";
 
 const open: DesiredSource[] = [];
@@ -26,10 +27,6 @@ function sourceOf(path: string, options: { clock?: Clock; files?: DirectoryFiles
   open.push(source);
   return source;
 }
-
-const declaring = (...vmids: number[]) => `version: 1\nguests: [${vmids.map((vmid) => `{ vmid: ${vmid}, kind: qemu }`).join(", ")}]\n`;
-const vmids = (report: DesiredReport) => (report.state === undefined ? undefined : [...report.state.guests.keys()]);
-const told = (report: DesiredReport) => report.problems.map(({ code, message }) => `${code} ${message}`);
 
 function write(directory: string, name: string, text: string): string {
   const path = join(directory, name);

@@ -13,6 +13,7 @@ import { ok } from "../../src/ports/errors.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { declaring, told, vmids } from "./reports.ts";
 import { restedClock, settleUntil, untilTrue } from "./waiting.ts";
 
 /**
@@ -37,10 +38,6 @@ function sourceOf(path: string, options: { clock?: Clock; files?: DirectoryFiles
   open.push(source);
   return source;
 }
-
-const declaring = (...vmids: number[]) => `version: 1\nguests: [${vmids.map((vmid) => `{ vmid: ${vmid}, kind: qemu }`).join(", ")}]\n`;
-const vmids = (report: DesiredReport) => (report.state === undefined ? undefined : [...report.state.guests.keys()]);
-const told = (report: DesiredReport) => report.problems.map(({ code, message }) => `${code} ${message}`);
 
 function write(directory: string, name: string, text: string | Uint8Array): string {
   const path = join(directory, name);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { EXIT } from "../../src/commands/context.ts";
 import { STOP_TIMEOUT_SECONDS, unitText, UNSET_VARIABLES } from "../../src/install/unit.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -56,6 +57,13 @@ describe("the unit", () => {
     const seconds = (name: string): number => Number(new RegExp(`^\\| \`${name}\` \\| duration \\| \`(\\d+)s\``, "m").exec(defaults)?.[1]);
     expect(STOP_TIMEOUT_SECONDS).toBeGreaterThan(seconds("shutdownTimeout"));
     expect(Number(setting("WatchdogSec"))).toBeGreaterThan(2 * seconds("proxmox.requestTimeout") + 60);
+  });
+
+  test("a start that found the journal held by a command of that moment is tried again; a wrong command line is not", () => {
+    expect(setting("Restart")).toBe("on-failure");
+    expect(setting("RestartPreventExitStatus")?.split(" ")).toEqual([String(EXIT.usage)]);
+    // Slower than systemd's own limit of five starts in ten seconds: it never gives up.
+    expect(Number(setting("RestartSec"))).toBeGreaterThan(2);
   });
 
   test.skipIf(Bun.which("systemd-analyze") === null)("is understood by systemd without a word (needs systemd-analyze)", () => {

@@ -21,6 +21,17 @@ async function durableOperations(agent: TestAgent): Promise<readonly string[]> {
   return operations;
 }
 
+/** Changes a bit in the middle of every segment: of what had been acknowledged. */
+function corruptJournal(disk: MemoryFileSystem): void {
+  for (const [path, bytes] of disk.snapshot()) {
+    if (!path.endsWith(".journal")) continue;
+    const damaged = bytes.slice();
+    const middle = Math.floor(damaged.length / 2);
+    damaged[middle] = (damaged[middle] ?? 0) ^ 0x20;
+    disk.overwrite(path, damaged);
+  }
+}
+
 /** The files as a power cut would leave them: data up to the last sync of each. */
 function durableFiles(disk: MemoryFileSystem): Map<string, Uint8Array> {
   const synced = new Map<number, number>();
@@ -185,13 +196,7 @@ describe("what goes on without a healthy journal", () => {
     const agent = await agentOver(DECLARED, (proxmox) => addBoth({ proxmox }));
     await agent.run(5_000);
     agent.crash();
-    for (const [path, bytes] of agent.disk.snapshot()) {
-      if (!path.endsWith(".journal")) continue;
-      const damaged = bytes.slice();
-      const middle = Math.floor(damaged.length / 2);
-      damaged[middle] = (damaged[middle] ?? 0) ^ 0x20;
-      agent.disk.overwrite(path, damaged);
-    }
+    corruptJournal(agent.disk);
     agent.proxmox.edit(101, { cores: 1 });
     const before = agent.acts().length;
     await agent.start();
@@ -211,14 +216,8 @@ describe("run --once with a corrupt journal", () => {
     agent.proxmox.edit(101, { cores: 1 });
     await agent.run(2_000);
     agent.crash();
-    for (const [path, bytes] of agent.disk.snapshot()) {
-      if (!path.endsWith(".journal")) continue;
-      const damaged = bytes.slice();
-      // In the middle: the open act at the end may be seen or not, and cannot be closed in either case.
-      const middle = Math.floor(damaged.length / 2);
-      damaged[middle] = (damaged[middle] ?? 0) ^ 0x20;
-      agent.disk.overwrite(path, damaged);
-    }
+    // The open act at the end may be seen or not, and cannot be closed in either case.
+    corruptJournal(agent.disk);
     await agent.open();
     let isOver = false;
     const once = agent.engine.runOnce(agent.clock.monotonic() + agent.settings.taskTimeoutMs).then(() => (isOver = true));

@@ -79,7 +79,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   "limits.ts": {
     mainFile: "limits.ts",
-    mayImport: ["conditions", "config", "control", "desired", "document", "journal", "lanes", "plan", "proxmox", "reconcile", "schedule"],
+    mayImport: ["conditions", "config", "control", "desired", "document", "journal", "lanes", "plan", "proxmox", "reconcile", "runtime", "schedule", "server"],
     because: "collects the rooms' named limits for the metrics, and nothing else of them",
   },
   "version.ts": { mainFile: "version.ts", mayImport: [], because: "read by everything that says which program this is" },
