@@ -34,7 +34,7 @@ export function addRestartCommand(program: Command, context: CommandContext, fin
     .option("--key-expires <duration>", "how long the key is remembered: 1h to 366d", "7d")
     .option("--timeout <duration>", "how long to wait for the outcome; the restart goes on after that", "10m")
     .option("--issued-at <time>", "when this was first asked for; needed where the journal was moved or restored")
-    .addHelpText("after", "\nExit codes: 0 restarted (or stopped, so that nothing is pending) · 1 failed (the key is free), or refused for good\n  2 held, still going on or unknown: ask again with the same key · 5 another agent holds the lock")
+    .addHelpText("after", "\nExit codes: 0 restarted (or stopped, so that nothing is pending) · 1 failed (the key is free), or refused for good\n  2 held, still going on or unknown: ask again with the same key · 4 the journal is corrupt · 5 another agent holds the lock")
     .action(async (vmid: string, options: RestartOptions, command: Command) => finish(await runRestart(context, command, vmid, options)));
 }
 

@@ -5,7 +5,7 @@ import { changeAnswer, onceAnswer, statusAnswer } from "../control/answers.ts";
 import { askAgentFor } from "../control/client.ts";
 import type { OnceReport } from "../control/report.ts";
 import { describeDesired } from "../parts.ts";
-import { ok, type Result } from "../ports/errors.ts";
+import { fault, ok, type Result } from "../ports/errors.ts";
 import { serveAgent } from "../serve.ts";
 import { complainAbout, EXIT, isJson, json, loadFor, settingFlags, untilAborted, withDefaultsHint, withOutput, type CommandContext, type ExitCode } from "./context.ts";
 import { VERSION } from "../version.ts";
@@ -43,7 +43,8 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
     return complainAbout(context, { code: "control.refused", message });
   }
   const ask = (): Promise<Result<OnceReport>> => askAgentFor(config.socket, "/v1/run-once", { schema: onceAnswer, version: VERSION }, {}, ONCE_TIMEOUT_MS);
-  const asked = await withProgress(context, () => guestsAtWork(config.socket), ask);
+  const interrupted = untilAborted(context.interrupted).then(() => fault("reconcile.held", "interrupted; the running agent goes on with what it does"));
+  const asked = await withProgress(context, () => guestsAtWork(config.socket), () => Promise.race([ask(), interrupted]));
   if (asked.ok) return printReport(context, command, asked.value);
   if (asked.error.code !== "control.unreachable") return complainAbout(context, asked.error);
   const opened = await Agent.open(onceOptions(context, config, command));
@@ -51,7 +52,12 @@ async function runOnce(context: CommandContext, command: Command, { config }: Lo
   const agent = opened.value;
   const stopped = untilAborted(context.interrupted).then(() => agent.stop());
   const report = await withProgress(context, () => agent.lanes.activeLanes(), () => Promise.race([agent.runOnce(), stopped]));
-  if (report === undefined) return EXIT.error;
+  if (report === undefined || context.interrupted.aborted) {
+    await stopped;
+    // The report does not know of what is still under way: it would say less than was sent.
+    context.complain('agent: interrupted; what was sent is in the journal ("agent journal ls"), and what has no outcome yet gets one at the next run\n');
+    return EXIT.error;
+  }
   await agent.stop();
   return printReport(context, command, report);
 }

@@ -86,7 +86,8 @@ export function complaintAboutDeclaration(vmid: number, declared: DesiredGuest |
 /** Why the journal cannot vouch for the key (docs/journal.md, "Without a healthy journal" and "Keys"). */
 export function complaintAboutJournal(journal: Journal, { key, keyLifeMs, issuedAtMs }: RestartRequest, nowMs: number): Fault | undefined {
   const { state, message } = journal.health();
-  if (state !== "healthy") return { code: "reconcile.held", message: `a one-shot act needs a healthy journal, found it ${state}: ${message}; nothing was sent` };
+  // A corrupt one does not pass by itself: whoever asks again and again must not wait for it.
+  if (state !== "healthy") return { code: state === "corrupt" ? "journal.corrupt" : "reconcile.held", message: `a one-shot act needs a healthy journal, found it ${state}: ${message}; nothing was sent` };
   for (const { at, reason, detail } of journal.epochs()) {
     const epochMs = Date.parse(at);
     const isLossy = reason === "moved" || reason === "restored";

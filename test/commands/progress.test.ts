@@ -48,3 +48,38 @@ test("by the running agent: it says how many guests are at work", async () => {
   expect(seen.stderr).toMatch(/\r\u001b\[K42 guests at work, \d s …/);
   expect(seen.stderr).toMatch(CLEARED);
 });
+
+test("interrupted while an act of its own is under way: it does not say that nothing was sent", async () => {
+  const host = await commandHost({ files: { "nodes/pve1/qemu-server/100.conf": WEB }, settings: { shutdownTimeout: "1s" } });
+  writeFileSync(join(host.desired, "web.yaml"), JSON.stringify({ version: 1, guests: [{ vmid: 100, kind: "qemu", state: "running" }] }));
+  host.simulator.faults.add({ kind: "task_hang", taskType: "qmstart" });
+  const interrupted = new AbortController();
+  const running = runHere(["--config", join(host.directory, "agent.yaml"), "run", "--once"], { workingDirectory: host.directory, interrupted: interrupted.signal });
+  const isSent = (): boolean => host.simulator.requestLog.mutations().some(({ path }) => path.endsWith("/status/start"));
+  for (let tries = 0; tries < 200 && !isSent(); tries++) await Bun.sleep(20);
+  interrupted.abort();
+  const seen = await running;
+  host.simulator.faults.remove();
+  await host.stop();
+  expect([isSent(), seen.code, seen.stdout]).toEqual([true, 1, ""]);
+  expect(seen.stderr).toContain("agent: interrupted; what was sent is in the journal");
+});
+
+test("interrupted while the running agent works: the command ends, the agent goes on", async () => {
+  const host = await commandHost({ files: {} });
+  const agent = new FakeAgent();
+  const status = agent.status.bind(agent);
+  agent.status = () => ({ ...status(), agent: { ...status().agent, proxmoxUrl: host.simulator.url, desired: `directory ${host.desired}` } });
+  const interrupted = new AbortController();
+  const forever = Promise.withResolvers<void>();
+  agent.onRunOnce = () => {
+    interrupted.abort();
+    return forever.promise;
+  };
+  const socket = await listenOnSocket(join(host.directory, "agent.sock"), createControlApp(agent));
+  const seen = await runHere(["--config", join(host.directory, "agent.yaml"), "run", "--once"], { workingDirectory: host.directory, interrupted: interrupted.signal });
+  forever.resolve();
+  if (socket.ok) await socket.value.close();
+  await host.stop();
+  expect(seen).toEqual({ code: 1, stdout: "", stderr: "agent: interrupted; the running agent goes on with what it does\n" });
+});
